@@ -1,0 +1,44 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every Swift target gets these.
+let sharedSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),  // each unsafe operation is marked at the place it happens
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),  // a dependency leaks only on purpose
+  .enableUpcomingFeature("MemberImportVisibility"),  // every file says what it uses
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+  name: "swift-checkpoint",
+  platforms: [.macOS(.v26)],  // Span and RawSpan in the standard library
+  products: [
+    .library(name: "CheckpointEngine", targets: ["CheckpointEngine"]),
+    .library(name: "CheckpointTraining", targets: ["CheckpointTraining"]),
+    .library(name: "CheckpointTesting", targets: ["CheckpointTesting"]),
+  ],
+  targets: [
+    // MARK: Libraries, lowest layer first. A dependency may only point up this list.
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CLinux"),
+    .target(name: "CheckpointFormat", dependencies: ["CZlib"]),
+    .target(name: "CheckpointCodecs", dependencies: ["CheckpointFormat", "CZlib"]),
+    .target(name: "CheckpointStorage", dependencies: ["CLinux"]),
+    .target(
+      name: "CheckpointEngine",
+      dependencies: ["CheckpointFormat", "CheckpointCodecs", "CheckpointStorage"]),
+    .target(name: "CheckpointTraining", dependencies: ["CheckpointEngine"]),
+    .target(name: "CheckpointTesting", dependencies: ["CheckpointStorage", "CheckpointEngine"]),
+
+    // MARK: Tests
+    .testTarget(name: "CheckpointFormatTests", dependencies: ["CheckpointFormat"]),
+    .testTarget(
+      name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
+  ]
+)
+
+for target in package.targets where target.type != .system {
+  target.swiftSettings = sharedSettings + (target.swiftSettings ?? [])
+}
