@@ -5,5 +5,6 @@
 #define _GNU_SOURCE 1
 #endif
 #include <fcntl.h>   // fallocate, FALLOC_FL_KEEP_SIZE
+#include <sched.h>   // sched_getaffinity
 #include <stdio.h>   // renameat2, RENAME_NOREPLACE
 #endif

@@ -1,0 +1,72 @@
+#if canImport(Glibc)
+  import CLinux
+  import Glibc
+
+  // What Linux does in its own way. Each function returns errno, or zero.
+
+  enum Platform {
+    static func close(_ descriptor: Int32) -> Int32 {
+      PosixBackend.errorOrZero(Glibc.close(descriptor))
+    }
+
+    static func sync(_ descriptor: Int32) -> Int32 {
+      PosixBackend.errorOrZero(fsync(descriptor))
+    }
+
+    static func preallocate(_ descriptor: Int32, byteCount: off_t) -> Int32 {
+      PosixBackend.errorOrZero(fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, byteCount))
+    }
+
+    static func dropCache(_ descriptor: Int32) -> Int32 {
+      // This call returns the error and leaves errno alone; length 0 means to the end.
+      posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
+    static func availableByteCount(_ directory: Int32, into count: inout UInt64) -> Int32 {
+      // fstatvfs: the C library's portable face of fstatfs(2), which Swift's module leaves out.
+      var record = statvfs()
+      // SAFETY: the C library fills the record, which is ours.
+      let error = unsafe PosixBackend.errorOrZero(fstatvfs(directory, &record))
+      if error != 0 { return error }
+      let product = UInt64(record.f_bavail).multipliedReportingOverflow(
+        by: UInt64(record.f_frsize))
+      count = product.overflow ? .max : product.partialValue
+      return 0
+    }
+
+    @unsafe static func renameExclusively(
+      _ name: UnsafePointer<CChar>, to target: UnsafePointer<CChar>, in directory: Int32
+    ) -> Int32 {
+      // SAFETY: both strings end with NUL and live through the call.
+      unsafe PosixBackend.errorOrZero(
+        renameat2(directory, name, directory, target, UInt32(RENAME_NOREPLACE)))
+    }
+
+    /// The processors this process may run on, which a container or taskset can narrow.
+    static var availableProcessorCount: Int {
+      var set = cpu_set_t()
+      // SAFETY: the kernel fills at most the size we tell.
+      let result = unsafe sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
+      if result == 0 {
+        // SAFETY: reads the bytes of a local value.
+        let count = unsafe withUnsafeBytes(of: &set) { bytes in
+          unsafe bytes.reduce(0) { $0 + $1.nonzeroBitCount }
+        }
+        if count > 0 { return count }
+      }
+      return sysconf(Int32(_SC_NPROCESSORS_ONLN))  // more processors than the set can name
+    }
+
+    typealias ThreadHandle = pthread_t
+
+    /// Starts a thread that calls `body` with `context`; nil if the system has no more threads.
+    @unsafe static func startThread(
+      _ attributes: UnsafePointer<pthread_attr_t>, context: UnsafeMutableRawPointer,
+      _ body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
+    ) -> ThreadHandle? {
+      var handle = pthread_t()
+      // SAFETY: the arguments are valid for the call; what `context` means is the caller's duty.
+      return unsafe pthread_create(&handle, attributes, body, context) == 0 ? handle : nil
+    }
+  }
+#endif

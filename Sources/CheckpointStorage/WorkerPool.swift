@@ -1,0 +1,69 @@
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
+/// A fixed number of threads that serve encoding, decoding and background saves.
+///
+/// Callers block, so a caller must not be a thread of Swift's cooperative pool. The threads start
+/// when there is first work for them. Releasing the pool finishes what was submitted and joins the
+/// threads, unless a job released it: then they end by themselves.
+package final class WorkerPool: Sendable {
+  /// How many threads the pool may start; with 0, everything runs on the calling thread.
+  package let threadCount: Int
+  let queue: JobQueue
+
+  /// - Parameter threadCount: the most threads to start, 0 or more; negative counts as 0.
+  package init(threadCount: Int) {
+    self.threadCount = max(threadCount, 0)
+    queue = JobQueue(threadCountMax: self.threadCount)
+  }
+
+  deinit { queue.finish() }
+
+  /// The processors this process may use, at least 1.
+  package static var availableThreadCount: Int { max(Platform.availableProcessorCount, 1) }
+
+  /// Has a thread of the pool run `body` once; jobs start in the order of their submission.
+  ///
+  /// If the pool has no threads, or the system gave it none, `body` has run when this returns.
+  @discardableResult
+  package func submit(_ body: @escaping @Sendable () -> Void) -> Job {
+    let job = Job(queue: queue, body: body)
+    if !queue.append(job) { job.runInline() }
+    return job
+  }
+
+  /// Calls `body` for every index below `count` and returns when all calls have returned.
+  ///
+  /// The calling thread takes part, and up to ``threadCount`` threads of the pool with it: `body`
+  /// runs on several threads at once and must only change what belongs to its index. Indices are
+  /// handed out in ascending order. A job of the pool may call this too: it then gets the help of
+  /// the threads that are free, and never waits for one that is not.
+  ///
+  /// - Parameters:
+  ///   - count: the number of indices; none or negative does nothing.
+  ///   - body: called once for each index.
+  package func forEach(_ count: Int, _ body: (Int) -> Void) {
+    let helperCount = min(threadCount, count - 1)
+    guard helperCount > 0 else {
+      for index in 0..<max(count, 0) { body(index) }
+      return
+    }
+    withoutActuallyEscaping(body) { body in
+      let loop = ParallelLoop(count: count, body: body)
+      var helpers: [Job] = []
+      for _ in 0..<helperCount {
+        let helper = Job(queue: queue) { loop.run() }
+        guard queue.append(helper) else { break }  // no thread to be had: the caller does it all
+        helpers.append(helper)
+      }
+      loop.run()
+      // Every index is taken. Helpers that have not started are not needed any more; those that
+      // have are in `body`, and waiting for them cannot deadlock.
+      for helper in helpers { helper.cancelOrWait() }
+      loop.end()
+    }
+  }
+}

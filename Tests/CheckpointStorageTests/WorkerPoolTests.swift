@@ -1,0 +1,141 @@
+import CheckpointStorage
+import Synchronization
+import Testing
+
+/// Goal: every job runs once, waiting never deadlocks, and nothing outlives the pool.
+/// Method: counts kept in atomics, pools of every small width, and jobs that wait for each other.
+@Suite struct WorkerPoolTests {
+  @Test(arguments: [0, 1, 2, 5]) func forEachCallsEveryIndexOnce(threadCount: Int) {
+    let pool = WorkerPool(threadCount: threadCount)
+    for count in [-1, 0, 1, 2, 3, 17, 1000] {
+      let counts = Counters(max(count, 0))
+      pool.forEach(count) { counts.increment($0) }
+      #expect(counts.values.allSatisfy { $0 == 1 })
+    }
+  }
+
+  @Test func forEachHandsOutIndicesInAscendingOrder() {
+    let pool = WorkerPool(threadCount: 0)
+    var order: [Int] = []
+    pool.forEach(5) { order.append($0) }
+    #expect(order == [0, 1, 2, 3, 4])
+  }
+
+  @Test func forEachUsesTheThreadsOfThePool() {
+    // Each index waits until all three run at once, so this ends only if they do.
+    let pool = WorkerPool(threadCount: 2)
+    let arrived = Atomic<Int>(0)
+    pool.forEach(3) { _ in
+      arrived.add(1, ordering: .relaxed)
+      while arrived.load(ordering: .relaxed) < 3 { sleepOneMillisecond() }
+    }
+    #expect(arrived.load(ordering: .relaxed) == 3)
+  }
+
+  @Test(arguments: [0, 1, 2, 3]) func forEachNestsToAnyDepth(threadCount: Int) {
+    let pool = WorkerPool(threadCount: threadCount)
+    let total = Atomic<Int>(0)
+    pool.forEach(5) { _ in
+      pool.forEach(5) { _ in
+        pool.forEach(5) { _ in total.add(1, ordering: .relaxed) }
+      }
+    }
+    #expect(total.load(ordering: .relaxed) == 125)
+  }
+
+  @Test(arguments: [0, 1, 2, 4]) func everyJobRunsOnce(threadCount: Int) {
+    let pool = WorkerPool(threadCount: threadCount)
+    let counts = Counters(2000)
+    let jobs = (0..<2000).map { index in pool.submit { counts.increment(index) } }
+    for job in jobs { job.wait() }
+    #expect(counts.values.allSatisfy { $0 == 1 })
+  }
+
+  @Test func jobsOfOneThreadRunInTheOrderOfSubmission() {
+    let pool = WorkerPool(threadCount: 1)
+    let next = Atomic<Int>(0)
+    let counts = Counters(100)
+    let jobs = (0..<100).map { index in
+      pool.submit {
+        if next.add(1, ordering: .relaxed).oldValue == index { counts.increment(index) }
+      }
+    }
+    for job in jobs { job.wait() }
+    #expect(counts.values.allSatisfy { $0 == 1 })
+  }
+
+  @Test func withoutThreadsAJobHasRunWhenSubmitReturns() {
+    let pool = WorkerPool(threadCount: 0)
+    let hasRun = Atomic<Bool>(false)
+    let job = pool.submit { hasRun.store(true, ordering: .relaxed) }
+    #expect(hasRun.load(ordering: .relaxed))
+    job.wait()
+  }
+
+  @Test func aJobMayWaitForAnotherOfTheSameThread() {
+    let pool = WorkerPool(threadCount: 1)
+    let total = Atomic<Int>(0)
+    pool.submit {
+      let inner = (0..<10).map { _ in pool.submit { total.add(1, ordering: .relaxed) } }
+      for job in inner { job.wait() }
+      total.add(100, ordering: .relaxed)
+    }.wait()
+    #expect(total.load(ordering: .relaxed) == 110)
+  }
+
+  @Test func severalJobsMayWaitForTheSameJob() {
+    for _ in 0..<200 {
+      let pool = WorkerPool(threadCount: 2)
+      let hasRun = Atomic<Bool>(false)
+      let sawIt = Atomic<Int>(0)
+      let started = Atomic<Int>(0)
+      let holder = JobHolder()
+      let waiting = (0..<2).map { _ in
+        pool.submit {
+          started.add(1, ordering: .relaxed)
+          holder.job?.wait()
+          if hasRun.load(ordering: .relaxed) { sawIt.add(1, ordering: .relaxed) }
+        }
+      }
+      holder.set(pool.submit { hasRun.store(true, ordering: .relaxed) })
+      for job in waiting { job.wait() }
+      #expect(sawIt.load(ordering: .relaxed) == 2)
+    }
+  }
+
+  @Test func releasingThePoolFinishesItsJobs() {
+    let total = Atomic<Int>(0)
+    do {
+      let pool = WorkerPool(threadCount: 2)
+      for _ in 0..<100 { pool.submit { total.add(1, ordering: .relaxed) } }
+    }
+    #expect(total.load(ordering: .relaxed) == 100)
+  }
+
+  @Test func aJobMayReleaseThePoolItRunsOn() {
+    let hasFinished = Atomic<Bool>(false)
+    weak var released: WorkerPool?
+    do {
+      let pool = WorkerPool(threadCount: 1)
+      released = pool
+      let gate = Atomic<Bool>(false)
+      withExtendedLifetime(pool) { pool in
+        let owner = PoolOwner(pool)
+        pool.submit {
+          while !gate.load(ordering: .acquiring) { sleepOneMillisecond() }
+          owner.release()
+          hasFinished.store(true, ordering: .releasing)
+        }
+      }
+      gate.store(true, ordering: .releasing)
+      while !hasFinished.load(ordering: .acquiring) { sleepOneMillisecond() }
+    }
+    #expect(released == nil)
+  }
+
+  @Test func thereIsAtLeastOneProcessor() {
+    #expect(WorkerPool.availableThreadCount >= 1)
+  }
+}
+
+private func sleepOneMillisecond() { StorageDevice.posix.timeSource.sleep(1_000_000) }
