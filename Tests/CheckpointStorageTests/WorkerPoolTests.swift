@@ -68,7 +68,7 @@ import Testing
     let pool = WorkerPool(threadCount: 0)
     let hasRun = Atomic<Bool>(false)
     let job = pool.submit { hasRun.store(true, ordering: .relaxed) }
-    #expect(hasRun.load(ordering: .relaxed))
+    #expect(hasRun.load(ordering: .relaxed) == true)
     job.wait()
   }
 
@@ -87,19 +87,18 @@ import Testing
     for _ in 0..<200 {
       let pool = WorkerPool(threadCount: 2)
       let hasRun = Atomic<Bool>(false)
-      let sawIt = Atomic<Int>(0)
-      let started = Atomic<Int>(0)
-      let holder = JobHolder()
+      let sawItCount = Atomic<Int>(0)
+      let awaited = Handoff<Job>()
+      // Both threads are busy when the third job arrives, so that one of them must run it.
       let waiting = (0..<2).map { _ in
         pool.submit {
-          started.add(1, ordering: .relaxed)
-          holder.job?.wait()
-          if hasRun.load(ordering: .relaxed) { sawIt.add(1, ordering: .relaxed) }
+          awaited.take().wait()
+          if hasRun.load(ordering: .relaxed) { sawItCount.add(1, ordering: .relaxed) }
         }
       }
-      holder.set(pool.submit { hasRun.store(true, ordering: .relaxed) })
+      awaited.give(pool.submit { hasRun.store(true, ordering: .relaxed) })
       for job in waiting { job.wait() }
-      #expect(sawIt.load(ordering: .relaxed) == 2)
+      #expect(sawItCount.load(ordering: .relaxed) == 2)
     }
   }
 
@@ -113,23 +112,23 @@ import Testing
   }
 
   @Test func aJobMayReleaseThePoolItRunsOn() {
-    let hasFinished = Atomic<Bool>(false)
     weak var released: WorkerPool?
+    let hasReleased = Atomic<Bool>(false)
+    let handoff = Handoff<WorkerPool>()
     do {
-      let pool = WorkerPool(threadCount: 1)
+      let pool = WorkerPool(threadCount: 2)
       released = pool
-      let gate = Atomic<Bool>(false)
-      withExtendedLifetime(pool) { pool in
-        let owner = PoolOwner(pool)
-        pool.submit {
-          while !gate.load(ordering: .acquiring) { sleepOneMillisecond() }
-          owner.release()
-          hasFinished.store(true, ordering: .releasing)
+      pool.submit {
+        do {
+          let last = handoff.take()
+          _ = consume last
         }
+        handoff.clear()
+        hasReleased.store(true, ordering: .releasing)
       }
-      gate.store(true, ordering: .releasing)
-      while !hasFinished.load(ordering: .acquiring) { sleepOneMillisecond() }
+      handoff.give(pool)
     }
+    while !hasReleased.load(ordering: .acquiring) { sleepOneMillisecond() }
     #expect(released == nil)
   }
 
@@ -137,5 +136,3 @@ import Testing
     #expect(WorkerPool.availableThreadCount >= 1)
   }
 }
-
-private func sleepOneMillisecond() { StorageDevice.posix.timeSource.sleep(1_000_000) }
