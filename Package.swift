@@ -23,7 +23,9 @@ let package = Package(
     // MARK: Libraries, lowest layer first. A dependency may only point up this list.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLinux"),
-    .target(name: "CheckpointFormat", dependencies: ["CZlib"]),
+    .target(
+      name: "CheckpointFormat", dependencies: ["CZlib"],
+      swiftSettings: [.enableExperimentalFeature("Lifetimes")]),  // a ~Escapable byte reader
     .target(name: "CheckpointCodecs", dependencies: ["CheckpointFormat", "CZlib"]),
     .target(name: "CheckpointStorage", dependencies: ["CLinux"]),
     .target(

@@ -1,0 +1,55 @@
+/// The largest numbers a reader accepts from a file, checked before memory is asked for.
+///
+/// The writer refuses to save what a reader with the default limits would refuse to open.
+///
+/// - SeeAlso: docs/format.md, section 11.
+public struct Limits: Hashable, Sendable {
+  /// Tensors in one file.
+  public var tensorCountMax: Int
+  /// Chunks in one file.
+  public var chunkCountMax: Int
+  /// Bytes of one chunk before encoding.
+  public var chunkByteCountMax: Int
+  /// Bytes of all sections together, of which the chunk table is usually the largest.
+  public var indexByteCountMax: Int
+  /// Bytes of the metadata section.
+  public var metadataByteCountMax: Int
+  /// Bytes of one metadata value.
+  public var metadataValueByteCountMax: Int
+  /// Metadata values in one file.
+  public var metadataCountMax: Int
+  /// Bytes of a tensor name or metadata key, in UTF-8.
+  public var nameByteCountMax: Int
+  /// Dimensions of one tensor.
+  public var rankMax: Int
+  /// Nesting of a JSON value.
+  public var jsonDepthMax: Int
+
+  /// What every file of this library stays within.
+  public static let `default` = Limits(
+    tensorCountMax: 1_048_576, chunkCountMax: 4_194_304, chunkByteCountMax: 64 << 20,
+    indexByteCountMax: 256 << 20, metadataByteCountMax: 16 << 20,
+    metadataValueByteCountMax: 4 << 20, metadataCountMax: 1_048_576, nameByteCountMax: 4096,
+    rankMax: 32, jsonDepthMax: 32)
+
+  /// For files from people you do not trust.
+  public static let strict = Limits(
+    tensorCountMax: 65_536, chunkCountMax: 4_194_304, chunkByteCountMax: 4 << 20,
+    indexByteCountMax: 16 << 20, metadataByteCountMax: 1 << 20,
+    metadataValueByteCountMax: 256 << 10, metadataCountMax: 4096, nameByteCountMax: 512,
+    rankMax: 16, jsonDepthMax: 32)
+
+  /// The largest single dimension, in elements; not adjustable.
+  package static let dimensionMax: UInt64 = 1 << 48
+  /// The largest tensor, in bytes; not adjustable.
+  package static let tensorByteCountMax: UInt64 = 1 << 62
+
+  package func check(
+    _ value: Int, _ limit: KeyPath<Limits, Int>, _ what: StaticText, at offset: UInt64
+  ) throws(FormatError) {
+    let limit = self[keyPath: limit]
+    guard value <= limit else {
+      throw FormatError(.overLimit(what, value: UInt64(value), limit: UInt64(limit)), at: offset)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/// What is known of a tensor without its bytes.
+public struct TensorDescriptor: Hashable, Sendable {
+  /// 1 to 4,096 bytes of UTF-8 without control characters; unique in its checkpoint.
+  public var name: String
+  /// The type of one element.
+  public var dtype: DType
+  /// Dimensions in elements, outermost first; empty for a scalar, with a 0 for no elements.
+  public var shape: [Int]
+
+  /// Describes a packed, row-major tensor.
+  public init(name: String, dtype: DType, shape: [Int]) {
+    self.name = name
+    self.dtype = dtype
+    self.shape = shape
+  }
+
+  /// Bytes of the whole tensor, or nil if the shape is not a possible one.
+  ///
+  /// A product that overflows is refused even when another dimension is 0.
+  package var checkedByteCount: UInt64? {
+    var product = UInt64(dtype.byteCount)
+    var isEmpty = false
+    for dimension in shape {
+      guard let size = UInt64(exactly: dimension), size <= Limits.dimensionMax else { return nil }
+      if size == 0 {
+        isEmpty = true
+        continue
+      }
+      let (next, overflowed) = product.multipliedReportingOverflow(by: size)
+      guard !overflowed, next <= Limits.tensorByteCountMax else { return nil }
+      product = next
+    }
+    return isEmpty ? 0 : product
+  }
+}
+
+extension TensorDescriptor {
+  /// Whether a name may stand in a checkpoint: length within limits, no control characters.
+  package static func isValidName(_ name: String, limits: Limits = .default) -> Bool {
+    let byteCount = name.utf8.count
+    guard byteCount >= 1, byteCount <= limits.nameByteCountMax else { return false }
+    // C0 controls, DELETE and C1 controls could steer the terminal that a name is printed on.
+    return !name.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
+  }
+}
