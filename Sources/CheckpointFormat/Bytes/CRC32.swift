@@ -13,7 +13,7 @@ package struct CRC32: Sendable {
     let current = value
     value = unsafe bytes.withUnsafeBytes { buffer in
       // zlib reads a null pointer as a request for the initial value, which would forget `current`.
-      guard let base = unsafe buffer.baseAddress, unsafe !buffer.isEmpty else { return current }
+      guard let base = buffer.baseAddress, unsafe !buffer.isEmpty else { return current }
       // SAFETY: zlib reads `count` bytes from `base` and keeps no pointer.
       let result = unsafe crc32_z(
         UInt(current), base.assumingMemoryBound(to: UInt8.self), buffer.count)
