@@ -1,0 +1,82 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+extension CheckpointReader {
+  private var loader: ChunkLoader { ChunkLoader(file: file, index: index) }
+
+  /// Reads a byte range of a tensor into a new array.
+  func read(
+    _ entry: TensorTable.Entry, _ range: Range<UInt64>
+  ) throws(CheckpointError) -> [UInt8] {
+    guard let byteCount = Int(exactly: UInt64(range.count)) else {
+      throw CheckpointError(.overLimit, "The tensor is larger than this machine's memory.")
+    }
+    return unsafe try [UInt8](filling: byteCount) { (buffer) throws(CheckpointError) in
+      unsafe try read(entry, range, into: buffer)
+    }
+  }
+
+  /// Reads a byte range of a tensor; only the chunks that hold a part of it are touched.
+  func read(
+    _ entry: TensorTable.Entry, _ range: Range<UInt64>,
+    into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    guard !range.isEmpty else { return }
+    let size = UInt64(index.tensors.grid.chunkByteCount)
+    let first = Int(range.lowerBound / size)
+    let last = Int((range.upperBound - 1) / size)
+    // SAFETY: every chunk writes its own part of `target`, and all are done when `forEach` returns.
+    nonisolated(unsafe) let target = unsafe target
+    let failures = pool.map(last - first + 1) { number -> CheckpointError? in
+      do throws(CheckpointError) {
+        unsafe try loadPart(of: entry, chunk: first + number, range, into: target)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
+  }
+
+  /// Loads what chunk `chunk` has of `range` to its place in `target`.
+  private func loadPart(
+    of entry: TensorTable.Entry, chunk: Int, _ range: Range<UInt64>,
+    into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    let grid = index.tensors.grid
+    let start = UInt64(chunk) * UInt64(grid.chunkByteCount)
+    let end = start + UInt64(grid.rawByteCount(chunk: chunk, of: entry.byteCount))
+    let part = max(start, range.lowerBound)..<min(end, range.upperBound)
+    let place = Int(part.lowerBound - range.lowerBound)..<Int(part.upperBound - range.lowerBound)
+    // SAFETY: `part` lies in `range`, so `place` lies in `target`.
+    let destination = unsafe UnsafeMutableRawBufferPointer(rebasing: target[place])
+    if part == start..<end {
+      unsafe try loader.load(entry.firstChunk + chunk, into: destination)
+      return
+    }
+    let whole = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: Int(end - start), alignment: Int(Layout.alignment))
+    defer { unsafe whole.deallocate() }
+    unsafe try loader.load(entry.firstChunk + chunk, into: whole)
+    let wanted = Int(part.lowerBound - start)..<Int(part.upperBound - start)
+    unsafe destination.copyMemory(
+      from: UnsafeRawBufferPointer(rebasing: whole[wanted]))
+  }
+}
+
+extension WorkerPool {
+  /// A pool for `threads` threads; nil for one per processor, 1 for the calling thread alone.
+  package static func sized(_ threads: Int?) -> WorkerPool {
+    let count = threads ?? availableThreadCount
+    return WorkerPool(threadCount: count <= 1 ? 0 : count)
+  }
+
+  /// Calls `body` for every index below `count`, several at once; returns the results in order.
+  package func map<Result>(_ count: Int, _ body: (Int) -> Result) -> [Result] {
+    unsafe [Result](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      // SAFETY: `forEach` hands out every index below `count` exactly once.
+      forEach(count) { index in unsafe buffer.initializeElement(at: index, to: body(index)) }
+      initializedCount = count
+    }
+  }
+}

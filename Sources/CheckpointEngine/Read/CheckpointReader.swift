@@ -1,0 +1,164 @@
+public import CheckpointFormat
+public import CheckpointStorage
+
+/// An open checkpoint: its description, and its tensors one by one.
+///
+/// Opening reads and checks the index and no tensor. Every chunk that is read is checked against
+/// both of its checksums, so a tensor comes back as it was saved or not at all. The file is held
+/// under a shared lock while the reader lives, which retention respects; even without the lock
+/// the bytes stay readable, since a published file is never modified.
+public final class CheckpointReader: Sendable {
+  let file: OpenFile
+  package let index: FileIndex
+  let pool: WorkerPool
+
+  /// The file's path.
+  public var path: String { file.path }
+  /// Bytes of the file.
+  public var byteCount: UInt64 { file.byteCount }
+  /// Who wrote the checkpoint, when, and where it stands in its run.
+  public var header: CheckpointHeader { index.header }
+  /// The typed values.
+  public var metadata: Metadata { index.metadata }
+  /// The tensors in the order of saving, aliases included.
+  public var tensors: [TensorDescriptor] { index.tensors.entries.map(\.descriptor) }
+
+  package init(_ file: OpenFile, limits: Limits, pool: WorkerPool) throws(CheckpointError) {
+    self.file = file
+    self.pool = pool
+    index = try FileIndex(reading: file, limits: limits)
+  }
+
+  /// Opens the checkpoint at `path`.
+  ///
+  /// - Parameters:
+  ///   - path: A file; a symbolic link is refused.
+  ///   - device: Where the file is.
+  ///   - limits: The largest numbers accepted; `.strict` for files from people you do not trust.
+  ///   - threads: How many threads read and decode; nil for one per processor.
+  /// - Returns: A reader; the file stays open and locked while it lives.
+  /// - Throws: ``CheckpointError``: `.notFound`, `.notRegular`, `.corrupted`, `.unsupported` or
+  ///   `.unreadable`.
+  /// - Complexity: O(index) time and memory, independent of the tensors' bytes.
+  public static func open(
+    path: String, on device: StorageDevice = .posix, limits: Limits = .default,
+    threads: Int? = nil
+  ) throws(CheckpointError) -> CheckpointReader {
+    let (parent, name) = StoreDirectory.split(path)
+    let directory = try StoreDirectory.open(parent, on: device)
+    let file = try directory.openHeld(name)
+    return try CheckpointReader(file, limits: limits, pool: .sized(threads))
+  }
+
+  /// Keeps the file from being removed by retention after the reader is gone, for uploads.
+  ///
+  /// - Returns: Something to keep; dropping it ends the hold.
+  public func hold() -> CheckpointHold { CheckpointHold(file) }
+
+  /// What is known of the tensor called `name`, compared by the bytes of its UTF-8.
+  public func descriptor(of name: String) -> TensorDescriptor? {
+    index.nameOrder.tensor(named: name, in: index.tensors)
+      .map { index.tensors.entries[$0].descriptor }
+  }
+
+  /// Reads a whole tensor into a new array of bytes, row-major and little-endian.
+  ///
+  /// - Parameter name: The tensor's name, compared by the bytes of its UTF-8.
+  /// - Returns: The bytes.
+  /// - Throws: ``CheckpointError``: `.notFound`, `.corrupted` or `.unreadable`.
+  public func read(_ name: String) throws(CheckpointError) -> [UInt8] {
+    let entry = index.tensors.entries[try number(of: name)]
+    return try read(entry, 0..<entry.byteCount)
+  }
+
+  /// Reads a whole tensor into the caller's memory.
+  ///
+  /// When this throws, the contents of `target` are unspecified.
+  ///
+  /// - Parameters:
+  ///   - name: The tensor's name, compared by the bytes of its UTF-8.
+  ///   - target: As many bytes as the tensor has.
+  /// - Throws: ``CheckpointError``: `.notFound`, `.incompatibleState` if the sizes differ,
+  ///   `.corrupted` or `.unreadable`.
+  /// - Complexity: No extra memory but one stored chunk per thread.
+  public func read(
+    _ name: String, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    let entry = index.tensors.entries[try number(of: name)]
+    guard entry.byteCount == UInt64(target.count) else {
+      throw CheckpointError(
+        .incompatibleState,
+        "Tensor '\(escaped(name))' has \(entry.byteCount) bytes; the memory for it has "
+          + "\(target.count).", at: CheckpointError.Location(path: path, tensor: name))
+    }
+    unsafe try read(entry, 0..<entry.byteCount, into: target)
+  }
+
+  /// Reads some rows of a tensor, that is a range of its first dimension, and no other chunks.
+  ///
+  /// - Parameters:
+  ///   - rows: Within the first dimension.
+  ///   - name: A tensor of rank 1 or more.
+  /// - Returns: The bytes of these rows, row-major and little-endian.
+  /// - Throws: ``CheckpointError``: `.notFound` also if the tensor has no such rows, `.corrupted`
+  ///   or `.unreadable`.
+  public func read(rows: Range<Int>, of name: String) throws(CheckpointError) -> [UInt8] {
+    let entry = index.tensors.entries[try number(of: name)]
+    return try read(entry, try byteRange(rows, of: entry))
+  }
+
+  /// Reads some rows of a tensor into the caller's memory.
+  ///
+  /// - Parameters:
+  ///   - rows: Within the first dimension.
+  ///   - name: A tensor of rank 1 or more.
+  ///   - target: As many bytes as these rows have.
+  /// - Throws: As ``read(rows:of:)``, and `.incompatibleState` if the sizes differ.
+  public func read(
+    rows: Range<Int>, of name: String, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    let entry = index.tensors.entries[try number(of: name)]
+    let range = try byteRange(rows, of: entry)
+    guard UInt64(range.count) == UInt64(target.count) else {
+      throw CheckpointError(
+        .incompatibleState,
+        "Rows \(rows) of '\(escaped(name))' have \(range.count) bytes; the memory for them has "
+          + "\(target.count).", at: CheckpointError.Location(path: path, tensor: name))
+    }
+    unsafe try read(entry, range, into: target)
+  }
+
+  func number(of name: String) throws(CheckpointError) -> Int {
+    guard let number = index.nameOrder.tensor(named: name, in: index.tensors) else {
+      throw CheckpointError(
+        .notFound, "\(escaped(path)) has no tensor called '\(escaped(name))'.",
+        at: CheckpointError.Location(path: path))
+    }
+    return number
+  }
+
+  private func byteRange(
+    _ rows: Range<Int>, of entry: TensorTable.Entry
+  ) throws(CheckpointError) -> Range<UInt64> {
+    guard let rowCount = entry.descriptor.shape.first, rows.lowerBound >= 0,
+      rows.upperBound <= rowCount
+    else {
+      throw CheckpointError(
+        .notFound,
+        "'\(escaped(entry.descriptor.name))' of shape \(entry.descriptor.shape) has no rows "
+          + "\(rows).", at: CheckpointError.Location(path: path, tensor: entry.descriptor.name))
+    }
+    let rowByteCount = rowCount == 0 ? 0 : entry.byteCount / UInt64(rowCount)
+    return UInt64(rows.lowerBound) * rowByteCount..<UInt64(rows.upperBound) * rowByteCount
+  }
+}
+
+/// Keeps a checkpoint from being removed by retention while it lives.
+public final class CheckpointHold: Sendable {
+  private let file: OpenFile
+
+  init(_ file: OpenFile) { self.file = file }
+
+  /// The held file's path.
+  public var path: String { file.path }
+}

@@ -1,0 +1,57 @@
+internal import CheckpointCodecs
+internal import CheckpointFormat
+
+/// Reads single chunks of a file and checks both of their checksums.
+struct ChunkLoader: Sendable {
+  let file: OpenFile
+  let index: FileIndex
+
+  /// Reads chunk `number` of the file into all of `target`.
+  func load(
+    _ number: Int, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    let entry = index.chunks.entries[number]
+    guard entry.codec != .stored else {
+      unsafe try file.read(into: target, at: entry.storedOffset)
+      // SAFETY: the span lives for this call.
+      let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(target))
+      return try check(entry, bytes, .storedChunk)
+    }
+    let stored = try file.read(Int(entry.storedByteCount), at: entry.storedOffset)
+    unsafe try decode(entry, stored.rawSpan, into: target)
+  }
+
+  /// Checks `stored`, decodes it into all of `target` and checks that.
+  func decode(
+    _ entry: ChunkEntry, _ stored: RawSpan, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    try check(entry, stored, .storedChunk)
+    do {
+      unsafe try ChunkDecoder.decode(stored, codec: entry.codec, into: target)
+    } catch {
+      throw damage(entry, .inconsistent("a chunk's stream does not decode to its length"))
+    }
+    // SAFETY: the span lives for this call.
+    let raw = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(target))
+    try check(entry, raw, .decodedChunk)
+  }
+
+  /// Compares the bytes' checksum, bound to the chunk's identity, with the index.
+  func check(
+    _ entry: ChunkEntry, _ bytes: RawSpan, _ part: FormatError.Part
+  ) throws(CheckpointError) {
+    let expected = part == .decodedChunk ? entry.rawChecksum : entry.storedChecksum
+    let computed = entry.identity(in: index.header.saveIdentifier).checksum(of: bytes)
+    guard computed == expected else {
+      throw damage(entry, .checksumMismatch(part, stored: expected, computed: computed))
+    }
+  }
+
+  func damage(
+    _ entry: ChunkEntry, _ kind: FormatError.Kind, at offset: UInt64? = nil
+  ) -> CheckpointError {
+    CheckpointError(
+      in: file.path, FormatError(kind, at: offset ?? entry.storedOffset),
+      tensor: index.tensors.entries[Int(entry.tensor)].descriptor.name, chunk: Int(entry.chunk))
+  }
+}

@@ -1,0 +1,117 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+/// A regular file opened for reading; closed with its last reference.
+///
+/// The descriptor keeps the file's bytes readable whatever happens to its name.
+package final class OpenFile: Sendable {
+  let backend: any StorageBackend
+  let descriptor: Descriptor
+  package let path: String
+  let status: FileStatus
+
+  package var byteCount: UInt64 { status.byteCount }
+
+  private init(
+    backend: any StorageBackend, descriptor: Descriptor, path: String, status: FileStatus
+  ) {
+    self.backend = backend
+    self.descriptor = descriptor
+    self.path = path
+    self.status = status
+  }
+
+  deinit {
+    // Nothing was written: closing cannot lose anything.
+    try? backend.close(descriptor)
+  }
+
+  /// Opens an entry of a directory, if it is a regular file; never blocks and follows no link.
+  package static func open(
+    _ name: String, in directory: StoreDirectory
+  ) throws(CheckpointError) -> OpenFile {
+    let path = directory.path(of: name)
+    let backend = directory.backend
+    let descriptor: Descriptor
+    let status: FileStatus
+    do {
+      descriptor = try retryingInterrupts { () throws(StorageError) -> Descriptor in
+        try backend.open(name, in: directory.descriptor, for: .reading)
+      }
+    } catch {
+      throw CheckpointError(reading: path, error)
+    }
+    do {
+      status = try backend.status(descriptor)
+    } catch {
+      try? backend.close(descriptor)
+      throw CheckpointError(reading: path, error)
+    }
+    let file = OpenFile(backend: backend, descriptor: descriptor, path: path, status: status)
+    guard status.kind == .regular else {
+      throw CheckpointError(
+        .notRegular, "\(escaped(path)) is not a regular file and cannot be a checkpoint.",
+        at: CheckpointError.Location(path: path))
+    }
+    return file
+  }
+
+  /// Fills `buffer`; a file that ends too early is a format error.
+  func read(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+  ) throws(CheckpointError) {
+    let count: Int
+    do {
+      count = try unsafe backend.readFully(descriptor, into: buffer, at: offset)
+    } catch {
+      var unreadable = CheckpointError(reading: path, error)
+      unreadable.location?.offset = offset
+      throw unreadable
+    }
+    guard count == buffer.count else {
+      throw CheckpointError(
+        in: path,
+        FormatError(.truncated(needed: UInt64(buffer.count - count)), at: offset + UInt64(count)))
+    }
+  }
+
+  /// Reads `byteCount` bytes, which the caller has limited.
+  func read(_ byteCount: Int, at offset: UInt64) throws(CheckpointError) -> [UInt8] {
+    unsafe try [UInt8](filling: byteCount) { (buffer) throws(CheckpointError) in
+      unsafe try read(into: buffer, at: offset)
+    }
+  }
+
+  /// Reads the first 64 bytes, which every format version has.
+  package func readStart() throws(CheckpointError) -> FileStart {
+    let bytes = try read(min(FileStart.byteCount, Int(clamping: byteCount)), at: 0)
+    do {
+      return try FileStart(decoding: bytes.rawSpan)
+    } catch {
+      throw CheckpointError(in: path, error)
+    }
+  }
+}
+
+extension [UInt8] {
+  /// An array whose bytes `body` provides, all of them, unless it throws.
+  init<Failure: Error>(
+    filling byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    var failure: Failure?
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+      do throws(Failure) {
+        // The buffer may be larger than asked for.
+        let asked = unsafe UnsafeMutableRawBufferPointer(
+          start: buffer.baseAddress, count: byteCount)
+        unsafe try body(asked)
+        // SAFETY: `body` has filled what it was lent.
+        count = byteCount
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    self = bytes
+  }
+}

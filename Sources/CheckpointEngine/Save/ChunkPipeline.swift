@@ -1,0 +1,153 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+/// Turns a stream of raw tensor bytes into framed chunks in a file.
+///
+/// The calling thread copies bytes into a ring of slots and writes finished slots in order; the
+/// pool's threads encode. The bytes written depend on the tensors alone and not on the number of
+/// threads, and the extra memory is the ring, whatever the model's size.
+///
+/// Each byte is copied once, before its checksum is taken: a thread that goes on writing into a
+/// tensor during a save can spoil values, but never make a file that does not verify.
+final class ChunkPipeline {
+  private let tensors: TensorTable
+  private let saveIdentifier: Identifier
+  private let output: SequentialOutput
+  private let pool: WorkerPool
+  private let slots: [EncodingSlot]
+  private var current = 0
+  private(set) var chunks = ChunkTable()
+  /// The tensor whose bytes come next, and how many of them have come.
+  private var tensor = 0
+  private var tensorByteCount: UInt64 = 0
+  private var chunkBytesMissing = 0
+
+  init(
+    _ tensors: TensorTable, saveIdentifier: Identifier, compression: Compression,
+    output: SequentialOutput, pool: WorkerPool
+  ) {
+    self.tensors = tensors
+    self.saveIdentifier = saveIdentifier
+    self.output = output
+    self.pool = pool
+    let capacity = max(tensors.grid.chunkByteCount, Self.slotByteCountMin)
+    // Two more than threads: one being filled, one being written.
+    let count = pool.threadCount == 0 ? 1 : pool.threadCount + 2
+    slots = (0..<count).map { _ in EncodingSlot(capacity: capacity, compression: compression) }
+  }
+
+  /// Small chunks are collected up to this size and encoded and written together.
+  private static let slotByteCountMin = 256 << 10
+
+  deinit {
+    // After a failure, workers may still be in the slots' buffers.
+    for slot in slots { slot.job?.wait() }
+  }
+
+  /// Takes the next bytes of the tensors in the order of the plan.
+  ///
+  /// - Precondition: no more bytes come than the plan's tensors have.
+  func append(_ bytes: RawSpan) throws(StorageError) {
+    var rest = bytes
+    while rest.byteCount > 0 {
+      let byteCount = try prepare(atMost: rest.byteCount)
+      let part = rest.extracting(first: byteCount)
+      unsafe slots[current].fill(byteCount) { target in
+        unsafe part.withUnsafeBytes { source in
+          // SAFETY: `fill` lends exactly `byteCount` bytes.
+          unsafe target.copyMemory(from: source)
+        }
+      }
+      advance(byteCount)
+      rest = rest.extracting(droppingFirst: byteCount)
+    }
+  }
+
+  /// Has `body` produce the next `byteCount` bytes, range by range.
+  ///
+  /// - Parameter body: is given the offset of each range and a buffer to fill completely.
+  func fill(
+    _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws {
+    var done: UInt64 = 0
+    while done < byteCount {
+      let count = try prepare(atMost: Int(min(byteCount - done, UInt64(Int32.max))))
+      unsafe try slots[current].fill(count) { target in
+        // What `body` leaves out must not be what the buffer held before.
+        unsafe target.initializeMemory(as: UInt8.self, repeating: 0)
+        try unsafe body(done, target)
+      }
+      advance(count)
+      done += UInt64(count)
+    }
+  }
+
+  /// Whether every byte of every tensor has come.
+  var isComplete: Bool {
+    guard chunkBytesMissing == 0 else { return false }
+    let last = tensors.entries.lastIndex { $0.aliasOf == nil && $0.byteCount > 0 }
+    guard let last else { return true }
+    return tensor == last && tensorByteCount == tensors.entries[last].byteCount
+  }
+
+  /// Writes what is still in the slots.
+  func finish() throws(StorageError) {
+    submit()
+    for _ in slots { try nextSlot() }
+  }
+
+  /// Makes room in a begun chunk; returns how many bytes it takes.
+  private func prepare(atMost byteCount: Int) throws(StorageError) -> Int {
+    try output.requireSound()
+    if chunkBytesMissing == 0 { try beginChunk() }
+    return min(byteCount, chunkBytesMissing)
+  }
+
+  private func beginChunk() throws(StorageError) {
+    while tensors.entries[tensor].aliasOf != nil
+      || tensorByteCount == tensors.entries[tensor].byteCount
+    {
+      tensor += 1
+      tensorByteCount = 0
+    }
+    let chunk = Int(tensorByteCount / UInt64(tensors.grid.chunkByteCount))
+    let rawByteCount = tensors.grid.rawByteCount(
+      chunk: chunk, of: tensors.entries[tensor].byteCount)
+    if !slots[current].hasRoom(for: rawByteCount) {
+      submit()
+      try nextSlot()
+    }
+    slots[current].begin(
+      ChunkIdentity(
+        saveIdentifier: saveIdentifier, tensor: UInt32(tensor), chunk: UInt32(chunk),
+        rawByteCount: UInt32(rawByteCount)), rawOffset: tensorByteCount)
+    chunkBytesMissing = rawByteCount
+  }
+
+  private func advance(_ byteCount: Int) {
+    chunkBytesMissing -= byteCount
+    tensorByteCount += UInt64(byteCount)
+  }
+
+  private func submit() {
+    guard !slots[current].pieces.isEmpty else { return }
+    // SAFETY: the slot belongs to the job until `nextSlot` or `deinit` has waited for it.
+    nonisolated(unsafe) let slot = slots[current]
+    unsafe slot.job = pool.submit { unsafe slot.encode() }
+  }
+
+  /// Moves to the next slot of the ring, which holds the oldest chunks; writes and empties it.
+  private func nextSlot() throws(StorageError) {
+    current = (current + 1) % slots.count
+    let slot = slots[current]
+    guard let job = slot.job else { return }
+    job.wait()
+    let base = output.byteCount
+    try slot.withOutput { (bytes) throws(StorageError) in try output.append(bytes) }
+    for var entry in slot.encodedEntries {
+      entry.frameOffset += base
+      chunks.append(entry)
+    }
+    slot.reset()
+  }
+}

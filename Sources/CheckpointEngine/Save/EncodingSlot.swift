@@ -1,0 +1,138 @@
+internal import CheckpointCodecs
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+/// How chunks are stored.
+public struct Compression: Hashable, Sendable {
+  package enum Method: Hashable, Sendable { case none, deflate }
+  package let method: Method
+
+  /// Chunks are stored as they are: the fastest save in format version 1.
+  public static let none = Compression(method: .none)
+  /// zlib's level 1 for chunks where that saves at least 1/32.
+  public static let deflate = Compression(method: .deflate)
+}
+
+/// A buffer that is filled with raw chunks, encoded by one thread, and then written.
+///
+/// One thread at a time: the filling thread until ``EncodingSlot/job`` is submitted, then the
+/// worker, then, after waiting for the job, the filling thread again.
+@safe
+final class EncodingSlot {
+  /// A chunk in the buffer.
+  struct Piece {
+    var identity: ChunkIdentity
+    var rawOffset: UInt64
+    var bufferOffset: Int
+  }
+
+  /// The most chunks in one slot; bounds the room for frames and padding.
+  static let pieceCountMax = 2048
+  private static let bufferAlignment = 4096
+
+  private let raw: UnsafeMutableRawBufferPointer
+  private let output: UnsafeMutableRawBufferPointer
+  private let deflater: Deflater?
+  private(set) var pieces: [Piece] = []
+  private(set) var filledByteCount = 0
+  /// The encoded chunks, with frame offsets from the start of this slot's output.
+  private(set) var encodedEntries: [ChunkEntry] = []
+  private(set) var outputByteCount = 0
+  var job: Job?
+
+  init(capacity: Int, compression: Compression) {
+    let alignment = Int(Layout.alignment)
+    let overhead = Self.pieceCountMax * (ChunkFrame.byteCount + alignment)
+    unsafe raw = .allocate(byteCount: capacity, alignment: Self.bufferAlignment)
+    unsafe output = .allocate(byteCount: capacity + overhead, alignment: Self.bufferAlignment)
+    deflater = compression.method == .deflate ? Deflater() : nil
+  }
+
+  deinit {
+    // SAFETY: whoever holds the last reference has waited for the job that used the buffers.
+    unsafe raw.deallocate()
+    unsafe output.deallocate()
+  }
+
+  /// Whether a chunk of this size can still be begun.
+  func hasRoom(for rawByteCount: Int) -> Bool {
+    unsafe raw.count - filledByteCount >= rawByteCount && pieces.count < Self.pieceCountMax
+  }
+
+  func begin(_ identity: ChunkIdentity, rawOffset: UInt64) {
+    pieces.append(
+      Piece(identity: identity, rawOffset: rawOffset, bufferOffset: filledByteCount))
+  }
+
+  /// Lends the next `byteCount` bytes of the begun chunk to be filled.
+  func fill<Failure: Error>(
+    _ byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    // SAFETY: `hasRoom` was asked for the whole chunk before it was begun; the slice is lent for
+    // this call only.
+    try unsafe body(
+      UnsafeMutableRawBufferPointer(rebasing: raw[filledByteCount..<filledByteCount + byteCount]))
+    filledByteCount += byteCount
+  }
+
+  /// Encodes every chunk: frame, stored bytes, zeros up to the next frame.
+  func encode() {
+    encodedEntries.removeAll(keepingCapacity: true)
+    outputByteCount = 0
+    for piece in pieces { encode(piece) }
+  }
+
+  /// The encoded bytes, once the job has finished.
+  func withOutput<Failure: Error>(_ body: (RawSpan) throws(Failure) -> Void) throws(Failure) {
+    // SAFETY: the span lives for this call, and `encode` initialised these bytes.
+    let bytes = unsafe RawSpan(
+      _unsafeBytes: UnsafeRawBufferPointer(rebasing: output[..<outputByteCount]))
+    try body(bytes)
+  }
+
+  func reset() {
+    pieces.removeAll(keepingCapacity: true)
+    filledByteCount = 0
+    job = nil
+  }
+
+  private func encode(_ piece: Piece) {
+    let rawByteCount = Int(piece.identity.rawByteCount)
+    let frameOffset = outputByteCount
+    // SAFETY: the ranges lie within the buffers: `hasRoom` bounds the raw bytes and the pieces,
+    // and a stored chunk is never longer than its raw bytes.
+    let source = unsafe RawSpan(
+      _unsafeBytes: UnsafeRawBufferPointer(
+        rebasing: raw[piece.bufferOffset..<piece.bufferOffset + rawByteCount]))
+    let target = unsafe UnsafeMutableRawBufferPointer(
+      rebasing: output[(frameOffset + ChunkFrame.byteCount)...])
+
+    let rawChecksum = piece.identity.checksum(of: source)
+    var entry = ChunkEntry(
+      frameOffset: UInt64(frameOffset), tensor: piece.identity.tensor,
+      chunk: piece.identity.chunk, rawByteCount: piece.identity.rawByteCount,
+      storedByteCount: piece.identity.rawByteCount, storedChecksum: rawChecksum,
+      rawChecksum: rawChecksum, codec: .stored)
+    if let deflater, let encodedByteCount = unsafe deflater.encode(source, into: target) {
+      let stored = unsafe RawSpan(
+        _unsafeBytes: UnsafeRawBufferPointer(rebasing: target[..<encodedByteCount]))
+      entry.codec = .deflate
+      entry.storedByteCount = UInt32(encodedByteCount)
+      entry.storedChecksum = piece.identity.checksum(of: stored)
+    } else {
+      unsafe source.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+    }
+
+    let frame = ChunkFrame(
+      identity: piece.identity, codec: entry.codec, rawOffset: piece.rawOffset,
+      storedByteCount: entry.storedByteCount, storedChecksum: entry.storedChecksum,
+      rawChecksum: rawChecksum)
+    let end = Int(entry.endOffset)
+    let storedEnd = frameOffset + ChunkFrame.byteCount + Int(entry.storedByteCount)
+    unsafe UnsafeMutableRawBufferPointer(rebasing: output[frameOffset...])
+      .copyBytes(from: frame.encoded)
+    for index in storedEnd..<end { unsafe output[index] = 0 }
+    outputByteCount = end
+    encodedEntries.append(entry)
+  }
+}

@@ -1,0 +1,74 @@
+package import CheckpointFormat
+
+/// What a save will contain: every name, dtype, shape and value, before any tensor byte is read.
+package struct SavePlan: Sendable {
+  /// A tensor, or a second name of one.
+  package struct Entry: Hashable, Sendable {
+    package var descriptor: TensorDescriptor
+    /// The number of the earlier entry whose bytes this name shares.
+    package var aliasOf: Int?
+  }
+
+  package private(set) var entries: [Entry] = []
+  package var metadata = Metadata()
+  // String compares by canonical equivalence, so this finds names that only look different.
+  private var numbers: [String: Int] = [:]
+
+  package init() {}
+
+  /// Adds a tensor.
+  package mutating func append(_ descriptor: TensorDescriptor) throws(CheckpointError) {
+    guard descriptor.checkedByteCount != nil else {
+      throw CheckpointError(
+        .invalidState,
+        "Tensor '\(escaped(descriptor.name))' has an impossible shape \(descriptor.shape): "
+          + "dimensions are 0 to 2^48 and the whole at most 2^62 bytes.")
+    }
+    try append(Entry(descriptor: descriptor, aliasOf: nil))
+  }
+
+  /// Adds a second name of the tensor called `original`.
+  package mutating func appendAlias(
+    _ name: String, of original: String
+  ) throws(CheckpointError) {
+    guard let number = numbers[original] else {
+      throw CheckpointError(
+        .invalidState,
+        "'\(escaped(name))' cannot be an alias of '\(escaped(original))', which was not saved "
+          + "before it.")
+    }
+    var descriptor = entries[number].descriptor
+    descriptor.name = name
+    try append(Entry(descriptor: descriptor, aliasOf: entries[number].aliasOf ?? number))
+  }
+
+  private mutating func append(_ entry: Entry) throws(CheckpointError) {
+    let name = entry.descriptor.name
+    guard TensorDescriptor.isValidName(name) else {
+      throw CheckpointError(
+        .invalidState,
+        "'\(escaped(name))' cannot name a tensor: names have 1 to 4,096 bytes of UTF-8 without "
+          + "control characters.")
+    }
+    if let other = numbers[name] {
+      let isSame = entries[other].descriptor.name.utf8.elementsEqual(name.utf8)
+      throw CheckpointError(
+        .invalidState,
+        isSame
+          ? "Two tensors are called '\(escaped(name))'."
+          : "Two tensor names look the same and differ only in their Unicode normal form: "
+            + "'\(escaped(name))'.")
+    }
+    numbers[name] = entries.count
+    entries.append(entry)
+  }
+
+  /// Bytes of all tensors before encoding; aliases count once.
+  package var byteCount: UInt64 {
+    entries.reduce(0) { sum, entry in
+      let (next, overflowed) = sum.addingReportingOverflow(
+        entry.aliasOf == nil ? entry.descriptor.checkedByteCount ?? 0 : 0)
+      return overflowed ? .max : next
+    }
+  }
+}

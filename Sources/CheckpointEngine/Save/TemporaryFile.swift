@@ -1,0 +1,144 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+// The commit protocol: makes one checkpoint durable and visible, or leaves no trace.
+//
+// Invariants
+//   I1  Nothing is published whose bytes were not all accepted and synced first.
+//   I2  Publishing never replaces a file.
+//   I3  A temporary file whose write, fsync or close failed is only ever removed.
+//   I4  Once the name exists, the file is never removed by a failing save.
+// Argued in docs/crash-safety.md, section 3. Tested by CrashTests.
+
+/// A save in flight: invisible to readers until ``publish(as:saveIdentifier:)`` returns.
+final class TemporaryFile {
+  private let directory: StoreDirectory
+  private let name: String
+  private let descriptor: Descriptor
+  private var isOpen = true
+  private var isPublished = false
+
+  private var backend: any StorageBackend { directory.backend }
+
+  /// Creates the file under a random name and locks it against janitors.
+  init(
+    step: UInt64, generation: UInt64, permissions: FilePermissions, in directory: StoreDirectory
+  ) throws(CheckpointError) {
+    self.directory = directory
+    var attempt = 0
+    while true {
+      attempt += 1
+      let bits = directory.device.randomBits()
+      let name = CheckpointName.temporary(
+        step: step, generation: generation, nonce: Identifier(high: bits.0, low: bits.1)
+      ).text
+      do {
+        let purpose = OpenPurpose.creating(permissions: permissions.ofNewFile)
+        descriptor = try retryingInterrupts { () throws(StorageError) -> Descriptor in
+          try directory.backend.open(name, in: directory.descriptor, for: purpose)
+        }
+        self.name = name
+        break
+      } catch {
+        guard error.errno == EEXIST, attempt < 16 else {
+          throw CheckpointError(writing: directory.path(of: name), error)
+        }
+      }
+    }
+    // Without locks (some network file systems) a janitor cannot run either: it needs this lock.
+    _ = try? backend.lock(descriptor, .exclusive)
+    if permissions.policy == .inherit { try inheritPermissions() }
+  }
+
+  deinit { abandon() }
+
+  var path: String { directory.path(of: name) }
+  var output: SequentialOutput { SequentialOutput(backend, descriptor) }
+
+  /// Reserves room; if there is not enough, gives it back and lets the writes decide, since
+  /// encoded chunks may need much less.
+  func preallocate(_ byteCount: UInt64) {
+    do {
+      try retryingInterrupts { () throws(StorageError) in
+        try backend.preallocate(descriptor, byteCount: byteCount)
+      }
+    } catch {
+      // Only advice: a file system that cannot reserve, or has reserved a part, is asked to forget.
+      try? backend.truncate(descriptor, to: 0)
+    }
+  }
+
+  /// Makes the contents durable: releases surplus room, then fsync, then a checked close.
+  ///
+  /// A failed fsync is never repeated: the kernel may have dropped the pages and would report
+  /// success. The only way on is a whole new save.
+  func seal(byteCount: UInt64) throws(StorageError) {
+    try retryingInterrupts { () throws(StorageError) in
+      try backend.truncate(descriptor, to: byteCount)
+    }
+    try retryingInterrupts { () throws(StorageError) in try backend.sync(descriptor) }
+    isOpen = false
+    do {
+      try backend.close(descriptor)
+    } catch where error.errno == EINTR {
+      // On Linux the descriptor is gone and nothing else was reported.
+    }
+  }
+
+  /// Gives the file its public name, without replacing anything.
+  ///
+  /// A rename that reports an error may have happened, on network file systems above all: what
+  /// stands under the target tells.
+  func publish(as target: String, saveIdentifier: Identifier) throws(CheckpointError) {
+    do {
+      try retryingInterrupts { () throws(StorageError) in try rename(to: target) }
+    } catch {
+      guard isSave(saveIdentifier, under: target) else {
+        throw CheckpointError(writing: directory.path(of: target), error)
+      }
+    }
+    isPublished = true
+  }
+
+  private func rename(to target: String) throws(StorageError) {
+    do {
+      try backend.renameExclusively(name, to: target, in: directory.descriptor)
+    } catch where [EINVAL, ENOSYS, ENOTSUP].contains(error.errno) {
+      // This file system cannot rename without replacing; a link cannot replace either.
+      try backend.link(name, to: target, in: directory.descriptor)
+      // If the second name stays, it is swept up as an old temporary.
+      try? backend.unlink(name, in: directory.descriptor)
+    }
+  }
+
+  private func isSave(_ identifier: Identifier, under target: String) -> Bool {
+    guard let file = try? OpenFile.open(target, in: directory),
+      let start = try? file.readStart()
+    else { return false }
+    return start.saveIdentifier == identifier
+  }
+
+  /// Removes the file, if it was not published. Errors are ignored: the janitor tries again.
+  func abandon() {
+    guard !isPublished else { return }
+    try? backend.unlink(name, in: directory.descriptor)
+    if isOpen { try? backend.close(descriptor) }
+    isOpen = false
+    isPublished = true
+  }
+
+  private func inheritPermissions() throws(CheckpointError) {
+    do {
+      let mode = try backend.status(directory.descriptor).permissions & 0o666
+      try backend.setPermissions(descriptor, mode)
+    } catch {
+      throw CheckpointError(writing: path, error)
+    }
+  }
+}

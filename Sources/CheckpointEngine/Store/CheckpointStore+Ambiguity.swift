@@ -1,0 +1,53 @@
+internal import CheckpointFormat
+
+// The newest checkpoint must be one checkpoint. It is not if two intact files claim one generation,
+// or if files of another run are there that the newest one's run did not know of: somebody mixed
+// two stores, and only a person can say which one is meant.
+
+extension CheckpointStore {
+  /// Throws `.ambiguous` if another candidate could be meant as well as `chosen`.
+  func requireUnambiguous(
+    _ chosen: CheckpointReader, among candidates: [StoreEntry]
+  ) throws(CheckpointError) {
+    var rivals = foreignEntries(
+      of: chosen.header.runIdentifier, after: chosen.header.supersededGeneration,
+      among: candidates)
+    for entry in candidates where entry.header?.generation == chosen.header.generation {
+      guard entry.header?.saveIdentifier != chosen.header.saveIdentifier else { continue }
+      if case .intact = try examine(entry), !rivals.contains(where: { $0.name == entry.name }) {
+        rivals.append(entry)
+      }
+    }
+    guard !rivals.isEmpty else { return }
+    throw CheckpointError(
+      .ambiguous,
+      "\(escaped(path)) holds checkpoints of more than one run, and nothing says which one goes "
+        + "on:\n" + ([chosen.path] + rivals.map(\.path)).map { "  " + escaped($0) }
+        .joined(separator: "\n")
+        + "\nName one by its path, or move the others away. Nothing was removed.",
+      at: CheckpointError.Location(path: path))
+  }
+
+  /// Entries of other runs that are newer than what `run` knowingly left behind.
+  func foreignEntries(
+    of run: Identifier, after supersededGeneration: UInt64, among entries: [StoreEntry]
+  ) -> [StoreEntry] {
+    entries.filter { entry in
+      guard let header = entry.header, !entry.isQuarantined else { return false }
+      return header.runIdentifier != run && header.generation > supersededGeneration
+    }
+  }
+
+  /// Whether two entries that are different files bear one generation.
+  func hasSharedGeneration(_ entries: [StoreEntry]) -> Bool {
+    var saves: [UInt64: Identifier] = [:]
+    for case let header? in entries.map(\.header) {
+      if let other = saves.updateValue(header.saveIdentifier, forKey: header.generation),
+        other != header.saveIdentifier
+      {
+        return true
+      }
+    }
+    return false
+  }
+}

@@ -1,0 +1,146 @@
+internal import CheckpointFormat
+
+/// Which checkpoint of a store to take.
+public enum CheckpointSelection: Hashable, Sendable {
+  /// The newest intact one.
+  case latest
+  /// The newest intact one of a training step.
+  case step(UInt64)
+  /// The one of a generation.
+  case generation(UInt64)
+}
+
+/// A checkpoint that recovery passed over.
+public struct SkippedCheckpoint: Hashable, Sendable {
+  /// The file's path.
+  public let path: String
+  /// Why it was passed over.
+  public let reason: CheckpointError
+}
+
+/// The checkpoint that recovery chose.
+public struct Recovery: Sendable {
+  /// The checkpoint, every byte of it verified.
+  public let reader: CheckpointReader
+  /// Newer candidates that are damaged, newest first.
+  public let skipped: [SkippedCheckpoint]
+}
+
+extension CheckpointStore {
+  /// Finds the checkpoint to resume from and verifies every byte of it.
+  ///
+  /// Candidates are tried by generation, newest first. Only damage, incompleteness and things that
+  /// are no regular files are passed over; a newer candidate that could not be read, or that needs
+  /// a newer build, stops the search, since going on from an older one would lose work silently.
+  ///
+  /// - Parameter selection: Which checkpoint to take.
+  /// - Returns: The chosen checkpoint, or nil if `.latest` was asked for and no file bears a
+  ///   checkpoint's name.
+  /// - Throws: ``CheckpointError``: `.noIntactCheckpoint` with every reason, `.notFound` if no
+  ///   checkpoint has the step or generation, `.ambiguous`, `.unreadable` or `.unsupported`.
+  /// - Complexity: Reads the chosen file and each that was passed over once.
+  public func recover(
+    _ selection: CheckpointSelection = .latest
+  ) throws(CheckpointError) -> Recovery? {
+    // A candidate may be removed by the writer's retention while it is being looked at.
+    for _ in 0..<100 {
+      let listing = try StoreListing(directory)
+      let candidates = try select(selection, from: listing)
+      if candidates.isEmpty, listing.entries.isEmpty { return nil }
+      if let recovery = try firstIntact(candidates, listing) { return recovery }
+    }
+    throw CheckpointError(
+      .unreadable, "The checkpoints of \(escaped(path)) keep changing. Try again.",
+      at: CheckpointError.Location(path: path))
+  }
+
+  private func select(
+    _ selection: CheckpointSelection, from listing: StoreListing
+  ) throws(CheckpointError) -> [StoreEntry] {
+    let selected: [StoreEntry]
+    let what: String
+    switch selection {
+    case .latest: return listing.candidates
+    case .step(let step):
+      selected = listing.candidates.filter { $0.step == step }
+      what = "step \(step)"
+    case .generation(let generation):
+      selected = listing.candidates.filter { $0.generation == generation }
+      what = "generation \(generation)"
+    }
+    guard selected.isEmpty else { return selected }
+    let others = listing.candidates.map { "step \($0.step)" }.joined(separator: ", ")
+    throw CheckpointError(
+      .notFound,
+      "\(escaped(path)) has no checkpoint of \(what). "
+        + (others.isEmpty ? "It has none at all." : "It has: \(others)."),
+      at: CheckpointError.Location(path: path))
+  }
+
+  /// The first candidate that verifies; nil if the listing is out of date.
+  private func firstIntact(
+    _ candidates: [StoreEntry], _ listing: StoreListing
+  ) throws(CheckpointError) -> Recovery? {
+    var skipped = listing.entries.filter(\.isQuarantined).map {
+      SkippedCheckpoint(
+        path: $0.path,
+        reason: CheckpointError(.corrupted, "\(escaped($0.path)) was set aside as damaged."))
+    }
+    if !candidates.isEmpty { skipped.removeAll() }
+    for entry in candidates {
+      switch try examine(entry) {
+      case .intact(let reader):
+        try requireUnambiguous(reader, among: candidates)
+        return Recovery(reader: reader, skipped: skipped)
+      case .damaged(let reason):
+        skipped.append(SkippedCheckpoint(path: entry.path, reason: reason))
+      case .vanished: return nil
+      }
+    }
+    throw CheckpointError(
+      .noIntactCheckpoint,
+      "No checkpoint of \(escaped(path)) is intact, and nothing was started afresh:\n"
+        + skipped.map { "  " + $0.reason.message }.joined(separator: "\n")
+        + "\nMove the files away to start over, or name another checkpoint by its path.",
+      at: CheckpointError.Location(path: path))
+  }
+
+  enum Examination {
+    case intact(CheckpointReader)
+    case damaged(CheckpointError)
+    case vanished
+  }
+
+  /// Verifies every byte of a candidate; throws what must stop a search.
+  func examine(_ entry: StoreEntry) throws(CheckpointError) -> Examination {
+    if let problem = entry.problem { return .damaged(try requirePassable(problem)) }
+    let reader: CheckpointReader
+    do throws(CheckpointError) {
+      reader = try open(entry)
+    } catch {
+      if error.code == .notFound { return .vanished }
+      return .damaged(try requirePassable(error))
+    }
+    let findings = reader.verify(.full).findings
+    guard let first = findings.first else {
+      verdicts[reader.header.saveIdentifier] = .intact
+      return .intact(reader)
+    }
+    // If any part could not be read, whether the rest is damaged does not decide it.
+    for finding in findings where finding.code != .corrupted { _ = try requirePassable(finding) }
+    verdicts[reader.header.saveIdentifier] = .damaged
+    return .damaged(first)
+  }
+
+  /// Returns `problem` if recovery may fall back over it, and throws it with the way on otherwise.
+  private func requirePassable(
+    _ problem: CheckpointError
+  ) throws(CheckpointError) -> CheckpointError {
+    if problem.code == .corrupted || problem.code == .notRegular { return problem }
+    var stop = problem
+    stop.message +=
+      " Nothing older was taken in its place. To go on from an older checkpoint deliberately, name "
+      + "its step, generation or path."
+    throw stop
+  }
+}

@@ -1,0 +1,114 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+/// What retention did.
+public struct RetentionReport: Hashable, Sendable {
+  /// Paths of removed checkpoints, oldest first.
+  public var removed: [String] = []
+  /// Why something was left alone that would have been removed.
+  public var warnings: [String] = []
+}
+
+extension CheckpointStore {
+  /// Removes the oldest checkpoints beyond the newest `count` intact ones.
+  ///
+  /// Runs after an acknowledged save only. Never removed are: damaged and quarantined files, which
+  /// do not count either; pinned ones; ones that a reader holds; the one this run was resumed from,
+  /// until the run has `count` saves of its own; and everything, while it is unclear which
+  /// checkpoint is the newest. Failing to remove is a warning and never fails a save.
+  ///
+  /// - Parameter count: How many intact checkpoints stay, at least 1.
+  /// - Returns: What was removed, and what was not and why.
+  public func retain(last count: Int) -> RetentionReport {
+    precondition(count >= 1, "retention keeps at least one checkpoint")
+    var report = RetentionReport()
+    guard isWritable, let run, run.acknowledgedCount > 0 else { return report }
+    do throws(CheckpointError) {
+      let listing = try StoreListing(directory)
+      try requireClear(listing, run)
+      let victims = try victims(listing, run, keeping: count)
+      if count == 1, let newest = listing.candidates.first, !victims.isEmpty {
+        try requireReadable(newest)
+      }
+      for entry in victims.reversed() { remove(entry, &report) }
+    } catch {
+      report.warnings.append("Nothing was removed. " + error.message)
+    }
+    return report
+  }
+
+  private func requireClear(
+    _ listing: StoreListing, _ run: RunContext
+  ) throws(CheckpointError) {
+    let foreign = foreignEntries(
+      of: run.runIdentifier, after: run.supersededGeneration, among: listing.candidates)
+    guard foreign.isEmpty, !hasSharedGeneration(listing.candidates) else {
+      throw CheckpointError(
+        .ambiguous,
+        "\(escaped(path)) holds checkpoints that this run does not know of, for example "
+          + "\(escaped(foreign.first?.name ?? listing.candidates.first?.name ?? "")).")
+    }
+  }
+
+  /// What may be removed, newest first.
+  private func victims(
+    _ listing: StoreListing, _ run: RunContext, keeping count: Int
+  ) throws(CheckpointError) -> [StoreEntry] {
+    var keptCount = 0
+    var victims: [StoreEntry] = []
+    for entry in listing.candidates {
+      guard let header = entry.header, try isIntact(entry) else { continue }
+      if uncertainGenerations.contains(header.generation) { continue }
+      if keptCount < count {
+        keptCount += 1
+        continue
+      }
+      let isResumed =
+        header.generation == run.resumedGeneration && run.acknowledgedCount < count
+      if isResumed || listing.pins.contains(header.checkpointIdentifier) { continue }
+      victims.append(entry)
+    }
+    return victims
+  }
+
+  /// Whether a checkpoint counts; each file is verified once, unless this process saved it.
+  private func isIntact(_ entry: StoreEntry) throws(CheckpointError) -> Bool {
+    guard entry.problem == nil, let header = entry.header else { return false }
+    if let verdict = verdicts[header.saveIdentifier] { return verdict == .intact }
+    do throws(CheckpointError) {
+      guard case .intact = try examine(entry) else { return false }
+      return true
+    } catch {
+      return false  // It cannot be told: it does not count, and it stays.
+    }
+  }
+
+  /// Reads the newest checkpoint back from the device before its only predecessor goes.
+  private func requireReadable(_ entry: StoreEntry) throws(CheckpointError) {
+    let reader = try open(entry)
+    // Where the cache cannot be bypassed, reading from it is still better than not reading.
+    try? directory.backend.dropCache(reader.file.descriptor)
+    if let finding = reader.verify(.full).findings.first { throw finding }
+  }
+
+  /// Removes a checkpoint under its lock, if the name still stands for the same file.
+  private func remove(_ entry: StoreEntry, _ report: inout RetentionReport) {
+    do throws(CheckpointError) {
+      let file = try OpenFile.open(entry.name, in: directory)
+      do throws(StorageError) {
+        guard try directory.backend.lock(file.descriptor, .exclusive) else {
+          report.warnings.append("\(escaped(entry.path)) is held by a reader and stays.")
+          return
+        }
+        let named = try directory.backend.status(entry.name, in: directory.descriptor)
+        guard named.isSameFile(as: file.status) else { return }
+        try directory.backend.unlink(entry.name, in: directory.descriptor)
+        report.removed.append(entry.path)
+      } catch {
+        throw CheckpointError(writing: entry.path, error)
+      }
+    } catch {
+      if error.code != .notFound { report.warnings.append(error.message) }
+    }
+  }
+}

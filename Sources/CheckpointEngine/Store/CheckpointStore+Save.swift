@@ -1,0 +1,158 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+extension CheckpointStore {
+  /// Saves a checkpoint and waits until it would survive a power cut.
+  ///
+  /// When this returns, the checkpoint is durable and is the newest. When it throws, every earlier
+  /// checkpoint is as it was and no new one is visible, except after `.durabilityUnknown`: then
+  /// the new one is in place, intact, and may or may not survive a power cut.
+  ///
+  /// - Parameters:
+  ///   - plan: What will be saved.
+  ///   - step: The training step the state was taken after.
+  ///   - write: Provides the bytes of the planned tensors, in order and all of them. What it throws
+  ///     aborts the save and is thrown unchanged.
+  /// - Returns: What was saved, and where.
+  /// - Throws: ``CheckpointError``: `.overLimit`, `.outOfSpace`, `.io`, `.alreadyExists`,
+  ///   `.durabilityUnknown`, `.invalidState` if bytes are missing; or what `write` throws.
+  /// - Complexity: O(bytes) time, a few chunks of extra memory per thread, two fsyncs.
+  /// - SeeAlso: docs/crash-safety.md, section 3.
+  package func save(
+    _ plan: SavePlan, step: UInt64, write: (TensorSink) throws -> Void
+  ) throws -> SaveReceipt {
+    try requireWritable()
+    let start = options.device.timeSource.monotonic()
+    if run == nil { beginFreshRun() }
+    let header = try nextHeader(step: step)
+    let blueprint = try FileBlueprint(plan, header: header)
+    // Spent from here on, whatever happens: no two files of this process share a generation.
+    lastGeneration = header.generation
+
+    let name = CheckpointName.checkpoint(step: step, generation: header.generation).text
+    let temporary = try TemporaryFile(
+      step: step, generation: header.generation, permissions: options.permissions, in: directory)
+    let byteCount = try fill(temporary, blueprint, write: write)
+    try temporary.publish(as: name, saveIdentifier: header.saveIdentifier)
+    try syncPublished(name, generation: header.generation)
+    acknowledge(header)
+    return SaveReceipt(
+      path: directory.path(of: name), step: step, generation: header.generation,
+      checkpointIdentifier: header.checkpointIdentifier, saveIdentifier: header.saveIdentifier,
+      byteCount: byteCount, stateByteCount: plan.byteCount,
+      seconds: Double(options.device.timeSource.monotonic() - start) / 1e9)
+  }
+
+  /// Writes and seals the file; removes it if anything fails. Returns its length.
+  private func fill(
+    _ temporary: TemporaryFile, _ blueprint: FileBlueprint, write: (TensorSink) throws -> Void
+  ) throws -> UInt64 {
+    let output = temporary.output
+    let describe = { [directory] (error: StorageError) -> CheckpointError in
+      Self.writeError(error, temporary.path, blueprint, output, directory)
+    }
+    do {
+      temporary.preallocate(blueprint.byteCountMax)
+      try output.append(blueprint.head.rawSpan)
+      let pipeline = ChunkPipeline(
+        blueprint.tensors, saveIdentifier: blueprint.header.saveIdentifier,
+        compression: options.compression, output: output, pool: pool)
+      try write(TensorSink(pipeline, describe: describe))
+      guard pipeline.isComplete else {
+        throw CheckpointError(
+          .invalidState, "The state provided fewer bytes than it had planned; nothing was saved.")
+      }
+      try pipeline.finish()
+      try output.appendIndex(of: blueprint, chunks: pipeline.chunks)
+      try output.requireSound()
+      try temporary.seal(byteCount: output.byteCount)
+      return output.byteCount
+    } catch {
+      // Described first: removing the file changes how much is free.
+      let described = (error as? StorageError).map(describe) ?? error
+      temporary.abandon()
+      throw described
+    }
+  }
+
+  private func nextHeader(step: UInt64) throws(CheckpointError) -> CheckpointHeader {
+    guard let run else { preconditionFailure("a save begins a run first") }
+    guard lastGeneration < .max else {
+      throw CheckpointError(.overLimit, "The store has used up its generations.")
+    }
+    var writer = options.writer
+    while writer.utf8.count > CheckpointHeader.writerByteCountMax { writer.removeLast() }
+    return CheckpointHeader(
+      generation: lastGeneration + 1, saveIdentifier: makeIdentifier(),
+      checkpointIdentifier: makeIdentifier(), runIdentifier: run.runIdentifier,
+      parentIdentifier: run.parentIdentifier, step: step,
+      savedAt: options.device.timeSource.now(), supersededGeneration: run.supersededGeneration,
+      chunkByteCount: options.chunkByteCount, writer: writer, branchPoints: run.branchPoints)
+  }
+
+  /// Makes the new name durable. If that fails, the file stays: it may well survive.
+  private func syncPublished(_ name: String, generation: UInt64) throws(CheckpointError) {
+    do {
+      try directory.sync()
+    } catch {
+      uncertainGenerations.insert(generation)
+      // The error was reported once on this descriptor; a new one has seen nothing yet.
+      if let reopened = try? directory.reopened() { directory = reopened }
+      throw CheckpointError(
+        .durabilityUnknown,
+        "\(escaped(directory.path(of: name))) is complete and in place, but its name may not "
+          + "survive a power cut: \(error.systemCall ?? "fsync") of the directory failed with "
+          + "\(errnoName(error.errno ?? 0)). Save again to be sure.",
+        at: error.location, systemCall: error.systemCall, errno: error.errno)
+    }
+  }
+
+  private func acknowledge(_ header: CheckpointHeader) {
+    verdicts[header.saveIdentifier] = .intact
+    run?.parentIdentifier = header.checkpointIdentifier
+    run?.acknowledgedCount += 1
+  }
+
+  /// Adds to a failed write what was needed, what was written and what was free.
+  private static func writeError(
+    _ error: StorageError, _ path: String, _ blueprint: FileBlueprint, _ output: SequentialOutput,
+    _ directory: StoreDirectory
+  ) -> CheckpointError {
+    var result = CheckpointError(writing: path, error)
+    guard result.code == .outOfSpace else { return result }
+    let free = (try? directory.backend.space(directory.descriptor)).map {
+      ", \($0.availableByteCount) bytes were free"
+    }
+    result.message +=
+      " The save needed at most \(blueprint.byteCountMax) bytes, \(output.byteCount) were "
+      + "written\(free ?? "")."
+    return result
+  }
+}
+
+extension SequentialOutput {
+  /// Appends the sections, the padding and the trailer.
+  func appendIndex(of blueprint: FileBlueprint, chunks: ChunkTable) throws(StorageError) {
+    let contents: [(SectionKind, [UInt8])] = [
+      (.tensorTable, blueprint.tensorTable), (.nameOrder, blueprint.nameOrder),
+      (.chunkTable, chunks.encoded), (.metadata, blueprint.metadata),
+    ]
+    var sections: [Section] = []
+    for (kind, bytes) in contents {
+      try pad(to: Layout.aligned(byteCount))
+      sections.append(
+        Section(
+          kind: kind, offset: byteCount, byteCount: UInt64(bytes.count),
+          checksum: CRC32.checksum(bytes.rawSpan)))
+      try append(bytes.rawSpan)
+    }
+    let fileByteCount = Layout.fileByteCount(sectionsEnd: byteCount)
+    try pad(to: fileByteCount - UInt64(Trailer.byteCount))
+    let trailer = Trailer(
+      sections: sections, fileByteCount: fileByteCount,
+      saveIdentifier: blueprint.header.saveIdentifier,
+      headerChecksum: blueprint.headerChecksum,
+      frontTableChecksum: blueprint.frontTableChecksum)
+    try append(trailer.encoded.rawSpan)
+  }
+}

@@ -1,0 +1,102 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+/// A directory of checkpoints, opened by one writer and any number of readers.
+///
+/// The rules are those of docs/crash-safety.md: a save is atomic and durable when it returns, it
+/// never replaces a file, and the newest checkpoint is the intact one of the highest generation.
+/// Not thread-safe; use it from one thread at a time.
+public final class CheckpointStore {
+  /// What a store is opened for.
+  public enum Access: Hashable, Sendable {
+    /// Changes nothing on disk; any number of processes at once.
+    case reading
+    /// Saves and removes; one process at a time.
+    case writing
+  }
+
+  let options: StoreOptions
+  let pool: WorkerPool
+  /// Replaced after a failed fsync of the directory.
+  var directory: StoreDirectory
+  private let lock: WriterLock?
+  /// The highest generation on disk or spent by this process.
+  var lastGeneration: UInt64
+  /// What this process knows of files it saved or verified, by save identifier.
+  var verdicts: [Identifier: Verdict] = [:]
+  /// Generations whose names may not survive a power cut.
+  var uncertainGenerations: Set<UInt64> = []
+  var run: RunContext?
+
+  enum Verdict { case intact, damaged }
+
+  /// The store's directory.
+  public var path: String { directory.path }
+
+  /// Opens a store.
+  ///
+  /// For writing, missing directories are created and made durable, the writer's lock is taken and
+  /// temporary files that no living writer holds are removed.
+  ///
+  /// - Parameters:
+  ///   - path: The directory.
+  ///   - access: For reading or for writing.
+  ///   - options: How files are kept.
+  /// - Throws: ``CheckpointError``: `.notFound`, `.busy` if another process has the store open for
+  ///   writing, `.unreadable` or `.io`.
+  public init(
+    _ path: String, for access: Access, options: StoreOptions = StoreOptions()
+  ) throws(CheckpointError) {
+    precondition(
+      ChunkGrid.isValidChunkByteCount(options.chunkByteCount),
+      "a chunk has a multiple of 64 bytes, at most 64 MiB")
+    self.options = options
+    pool = .sized(options.threads)
+    switch access {
+    case .reading:
+      directory = try StoreDirectory.open(path, on: options.device)
+      lock = nil
+      lastGeneration = 0
+    case .writing:
+      directory = try StoreDirectory.openCreating(
+        path, permissions: options.permissions, on: options.device)
+      lock = try WriterLock(directory, timeout: options.lockTimeout)
+      // Only now that no other writer can add to it is the listing complete.
+      let listing = try StoreListing(directory)
+      lastGeneration = listing.lastGeneration
+      for name in listing.temporaries { removeAbandoned(name) }
+    }
+  }
+
+  /// Whether the store was opened for writing.
+  public var isWritable: Bool { lock != nil }
+
+  /// Every checkpoint of the store in whatever condition, newest first.
+  ///
+  /// Only headers are looked at; ``recover(_:)`` and ``CheckpointReader/verify(_:)`` read the rest.
+  public func entries() throws(CheckpointError) -> [StoreEntry] {
+    try StoreListing(directory).entries
+  }
+
+  /// Opens a checkpoint of the store and holds it.
+  ///
+  /// - Parameter entry: One of ``entries()``.
+  public func open(_ entry: StoreEntry) throws(CheckpointError) -> CheckpointReader {
+    try CheckpointReader(
+      directory.openHeld(entry.name), limits: options.limits, pool: pool)
+  }
+
+  /// Removes a temporary file if its writer is gone: a living one holds its lock.
+  private func removeAbandoned(_ name: String) {
+    guard let file = try? OpenFile.open(name, in: directory),
+      (try? directory.backend.lock(file.descriptor, .exclusive)) == true
+    else { return }
+    try? directory.backend.unlink(name, in: directory.descriptor)
+  }
+
+  func requireWritable() throws(CheckpointError) {
+    guard isWritable else {
+      throw CheckpointError(.io, "\(escaped(path)) was opened for reading.")
+    }
+  }
+}

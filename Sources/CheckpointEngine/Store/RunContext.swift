@@ -1,0 +1,56 @@
+internal import CheckpointFormat
+
+/// What the next save records about the run it belongs to.
+struct RunContext {
+  var runIdentifier: Identifier
+  /// The checkpoint resumed from or written last.
+  var parentIdentifier: Identifier?
+  var branchPoints: [CheckpointHeader.BranchPoint]
+  /// Checkpoints of other runs up to here were left behind knowingly.
+  var supersededGeneration: UInt64
+  /// The generation in this store that the run was resumed from.
+  var resumedGeneration: UInt64?
+  /// Saves that this process has acknowledged.
+  var acknowledgedCount = 0
+}
+
+extension CheckpointStore {
+  /// Begins a run of its own; checkpoints that are in the store belong to the past from its first
+  /// save on.
+  package func beginFreshRun() {
+    run = RunContext(
+      runIdentifier: makeIdentifier(), parentIdentifier: nil, branchPoints: [],
+      supersededGeneration: lastGeneration, resumedGeneration: nil)
+  }
+
+  /// Continues the run of a checkpoint.
+  ///
+  /// - Parameters:
+  ///   - reader: The checkpoint that was restored.
+  ///   - choice: Whether a person chose it, which settles what else is in the store.
+  package func continueRun(from reader: CheckpointReader, choice: ResumeChoice) {
+    let header = reader.header
+    let point = CheckpointHeader.BranchPoint(
+      generation: header.generation, step: header.step, identifier: header.checkpointIdentifier)
+    let isHere = StoreDirectory.parentPath(reader.path) == path
+    run = RunContext(
+      runIdentifier: header.runIdentifier, parentIdentifier: header.checkpointIdentifier,
+      branchPoints: (header.branchPoints + [point]).suffix(CheckpointHeader.branchPointCountMax),
+      supersededGeneration: choice == .automatic ? header.supersededGeneration : lastGeneration,
+      resumedGeneration: isHere ? header.generation : nil)
+    verdicts[header.saveIdentifier] = .intact
+  }
+
+  func makeIdentifier() -> Identifier {
+    let bits = options.device.randomBits()
+    return Identifier(high: bits.0, low: bits.1)
+  }
+}
+
+/// Who chose the checkpoint that a run is resumed from.
+package enum ResumeChoice: Hashable, Sendable {
+  /// The newest intact one was taken, which is unambiguous.
+  case automatic
+  /// A person named it.
+  case deliberate
+}

@@ -1,0 +1,26 @@
+internal import CheckpointStorage
+
+extension StoreDirectory {
+  /// Opens a file and takes its shared lock, so that retention leaves it alone.
+  ///
+  /// Between opening and locking, retention may have removed the name; then the name is tried again
+  /// until it is gone. Where locks do not work the file is opened all the same: reading needs only
+  /// the descriptor.
+  func openHeld(_ name: String) throws(CheckpointError) -> OpenFile {
+    var attempt = 0
+    while true {
+      attempt += 1
+      let file = try OpenFile.open(name, in: self)
+      let isLocked = (try? backend.lock(file.descriptor, .shared)) ?? true
+      let isNamed = (try? backend.status(name, in: descriptor))?.isSameFile(as: file.status)
+      if isLocked, isNamed ?? true { return file }
+      guard attempt < 100 else {
+        throw CheckpointError(
+          .unreadable,
+          "\(escaped(file.path)) is being removed or replaced again and again. Try once more.",
+          at: CheckpointError.Location(path: file.path))
+      }
+      device.timeSource.sleep(1_000_000)
+    }
+  }
+}

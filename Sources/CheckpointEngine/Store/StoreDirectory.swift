@@ -1,0 +1,112 @@
+internal import CheckpointStorage
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// An open directory; every later call is relative to it, so renaming a parent cannot redirect us.
+package final class StoreDirectory: Sendable {
+  package let device: StorageDevice
+  package let path: String
+  package let descriptor: Descriptor
+
+  package var backend: any StorageBackend { device.backend }
+
+  private init(device: StorageDevice, path: String, descriptor: Descriptor) {
+    self.device = device
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  deinit {
+    // Nothing was written through a directory's descriptor: closing it cannot lose anything.
+    try? backend.close(descriptor)
+  }
+
+  /// Opens a directory that exists.
+  package static func open(
+    _ path: String, on device: StorageDevice
+  ) throws(CheckpointError) -> StoreDirectory {
+    do {
+      let descriptor = try retryingInterrupts { () throws(StorageError) -> Descriptor in
+        try device.backend.openDirectory(path)
+      }
+      return StoreDirectory(device: device, path: path, descriptor: descriptor)
+    } catch {
+      throw CheckpointError(reading: path, error)
+    }
+  }
+
+  /// Opens a directory, creating it and its missing ancestors.
+  ///
+  /// Each directory that was created is durable when this returns: one fsync of each parent.
+  package static func openCreating(
+    _ path: String, permissions: FilePermissions, on device: StorageDevice
+  ) throws(CheckpointError) -> StoreDirectory {
+    do {
+      return try open(path, on: device)
+    } catch where error.errno == ENOENT {
+      let parent = try openCreating(parentPath(path), permissions: permissions, on: device)
+      do {
+        try device.backend.makeDirectory(path, permissions: permissions.ofDirectory)
+      } catch where error.errno == EEXIST {
+        // Somebody else made it meanwhile, and may not have made it durable yet: so do we.
+      } catch {
+        throw CheckpointError(writing: path, error)
+      }
+      try parent.sync()
+      return try open(path, on: device)
+    }
+  }
+
+  /// Opens the directory again, with a descriptor that has seen no error yet.
+  package func reopened() throws(CheckpointError) -> StoreDirectory {
+    try Self.open(path, on: device)
+  }
+
+  /// fsync of the directory: its entries are durable when this returns.
+  package func sync() throws(CheckpointError) {
+    do {
+      try retryingInterrupts { () throws(StorageError) in try backend.sync(descriptor) }
+    } catch {
+      throw CheckpointError(writing: path, error)
+    }
+  }
+
+  /// The path of an entry, for messages.
+  package func path(of name: String) -> String {
+    path.hasSuffix("/") ? path + name : path + "/" + name
+  }
+
+  package static func parentPath(_ path: String) -> String {
+    split(path).directory
+  }
+
+  /// The directory and the last component of a path.
+  package static func split(_ path: String) -> (directory: String, name: String) {
+    var trimmed = path[...]
+    while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+    guard let slash = trimmed.lastIndex(of: "/") else { return (".", String(trimmed)) }
+    let name = String(trimmed[trimmed.index(after: slash)...])
+    let directory = trimmed[..<slash]
+    return (directory.isEmpty ? "/" : String(directory), name)
+  }
+}
+
+/// Who may read what a store writes.
+public struct FilePermissions: Hashable, Sendable {
+  package enum Policy: Hashable, Sendable { case `private`, umask, inherit }
+  package let policy: Policy
+
+  /// Files 0600, directories 0700: weights and arguments are nobody else's business.
+  public static let `private` = FilePermissions(policy: .private)
+  /// What the process's umask leaves of 0666 and 0777.
+  public static let umask = FilePermissions(policy: .umask)
+  /// Files as readable and writable as the store's directory; new directories follow the umask.
+  public static let inherit = FilePermissions(policy: .inherit)
+
+  var ofDirectory: UInt32 { policy == .private ? 0o700 : 0o777 }
+  var ofNewFile: UInt32 { policy == .umask ? 0o666 : 0o600 }
+}

@@ -1,0 +1,92 @@
+public import CheckpointFormat
+internal import CheckpointStorage
+
+/// A checkpoint file in a store, in whatever condition.
+public struct StoreEntry: Sendable {
+  /// The name in the store's directory.
+  public let name: String
+  /// The file's path.
+  public let path: String
+  /// The training step that the name states.
+  public let step: UInt64
+  /// The generation that name and header state, the higher if they differ; nil if neither tells.
+  public let generation: UInt64?
+  /// The header, if it can be read.
+  public let header: CheckpointHeader?
+  /// Why the file is no candidate, as far as its header tells.
+  public let problem: CheckpointError?
+  /// Whether the file was set aside as damaged.
+  public let isQuarantined: Bool
+
+  /// Where the entry stands among the others; the highest is the newest.
+  ///
+  /// A file that cannot be read and whose name tells no generation might be the newest.
+  var rank: UInt64 { generation ?? (problem?.code == .unreadable ? .max : 0) }
+}
+
+/// One listing of a store's directory.
+struct StoreListing {
+  /// Newest first.
+  var entries: [StoreEntry] = []
+  var temporaries: [String] = []
+  var pins: Set<Identifier> = []
+  /// The highest generation that any name or header bears.
+  var lastGeneration: UInt64 = 0
+
+  /// The entries that recovery looks at.
+  var candidates: [StoreEntry] { entries.filter { !$0.isQuarantined } }
+
+  /// Lists the directory and reads the header of every checkpoint in it.
+  ///
+  /// - Complexity: Three reads a checkpoint, O(1) memory each.
+  init(_ directory: StoreDirectory) throws(CheckpointError) {
+    let names: [String]
+    do {
+      names = try retryingInterrupts { () throws(StorageError) -> [String] in
+        try directory.backend.list(directory.descriptor)
+      }
+    } catch {
+      throw CheckpointError(reading: directory.path, error)
+    }
+    for name in names {
+      switch CheckpointName(name) {
+      case .checkpoint(let step, let generation):
+        add(name, step, generation, isQuarantined: false, directory)
+      case .damaged(let step, let generation):
+        add(name, step, generation, isQuarantined: true, directory)
+      case .temporary(_, let generation, _):
+        temporaries.append(name)
+        lastGeneration = max(lastGeneration, generation)
+      case .pin(let identifier): pins.insert(identifier)
+      case nil: break  // Foreign names are never touched.
+      }
+    }
+    entries.sort { ($0.rank, $0.name) > ($1.rank, $1.name) }
+  }
+
+  private mutating func add(
+    _ name: String, _ step: UInt64, _ generation: UInt64?, isQuarantined: Bool,
+    _ directory: StoreDirectory
+  ) {
+    var header: CheckpointHeader?
+    var problem: CheckpointError?
+    var stated: UInt64?
+    do throws(CheckpointError) {
+      let file = try OpenFile.open(name, in: directory)
+      stated = try? file.readStart().generation
+      let read = try FileIndex.header(of: file)
+      header = read
+      problem = read.contradiction(step: step, generation: generation, path: file.path)
+    } catch {
+      // Retention of another process may have removed it since the listing.
+      if error.code == .notFound { return }
+      problem = error
+    }
+    let known = [generation, stated].compactMap { $0 }.max()
+    lastGeneration = max(lastGeneration, known ?? 0)
+    entries.append(
+      StoreEntry(
+        name: name, path: directory.path(of: name), step: step, generation: known, header: header,
+        problem: problem, isQuarantined: isQuarantined))
+  }
+}

@@ -1,0 +1,181 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+extension CheckpointReader {
+  /// Examines the checkpoint; at level `.full` every byte of the file.
+  ///
+  /// - Parameters:
+  ///   - level: How much to examine.
+  ///   - progress: Is told now and then how many bytes of how many are done, on the calling thread.
+  /// - Returns: Every finding, in file order.
+  /// - Complexity: Reads the file once; a few chunks of memory per thread.
+  public func verify(
+    _ level: VerificationLevel = .full, progress: ((_ done: UInt64, _ of: UInt64) -> Void)? = nil
+  ) -> VerificationReport {
+    var report = VerificationReport(
+      path: path, level: level, findings: [], checkedChunkCount: 0, byteCount: byteCount)
+    collect(into: &report) { () throws(CheckpointError) in try verifyFrontTable() }
+    if level != .quick { verifyChunks(level, into: &report, progress: progress) }
+    verifySections(into: &report)
+    return report
+  }
+
+  private func collect(
+    into report: inout VerificationReport, _ check: () throws(CheckpointError) -> Void
+  ) {
+    do {
+      try check()
+    } catch {
+      report.findings.append(error)
+    }
+  }
+
+  /// The front table is the index's tensor table, byte for byte, behind a head that opening checked.
+  private func verifyFrontTable() throws(CheckpointError) {
+    let bytes = try file.read(
+      Int(index.chunkRegion.lowerBound - Layout.frontTableOffset), at: Layout.frontTableOffset)
+    // The whole block follows from the tensors and the save identifier.
+    let expected = FrontTable.encoded(
+      index.tensors.encoded, saveIdentifier: header.saveIdentifier)
+    if let difference = bytes.rawSpan.firstDifference(from: expected.bytes.rawSpan) {
+      throw CheckpointError(
+        in: path,
+        FormatError(
+          .inconsistent("the front table differs from the index"),
+          at: Layout.frontTableOffset + UInt64(difference)))
+    }
+  }
+
+  /// Sections the reader does not know are checksummed all the same, and padding must be zero.
+  private func verifySections(into report: inout VerificationReport) {
+    let trailer = index.trailer
+    var end = index.chunkRegion.upperBound
+    for section in trailer.sections {
+      collect(into: &report) { () throws(CheckpointError) in
+        try verifyZeros(end..<section.offset)
+        if !SectionKind.required.contains(section.kind) {
+          let bytes = try file.read(Int(section.byteCount), at: section.offset)
+          try FileIndex.checkChecksum(section, bytes, file)
+        }
+      }
+      end = section.endOffset
+    }
+    collect(into: &report) { () throws(CheckpointError) in
+      try verifyZeros(end..<byteCount - UInt64(Trailer.byteCount))
+    }
+  }
+
+  private func verifyZeros(_ range: Range<UInt64>) throws(CheckpointError) {
+    let bytes = try file.read(range.count, at: range.lowerBound)
+    if let difference = bytes.rawSpan.firstNonZeroIndex {
+      throw CheckpointError(
+        in: path, FormatError(.reservedNotZero, at: range.lowerBound + UInt64(difference)))
+    }
+  }
+
+  // MARK: Chunks
+
+  /// Consecutive chunks of about this many bytes are read and examined together.
+  private static let groupByteCount: UInt64 = 1 << 20
+
+  private func verifyChunks(
+    _ level: VerificationLevel, into report: inout VerificationReport,
+    progress: ((UInt64, UInt64) -> Void)?
+  ) {
+    let groups = chunkGroups()
+    // Rounds of groups keep the findings in order and give progress a place on this thread.
+    let roundCount = max(16, pool.threadCount * 8)
+    var next = 0
+    while next < groups.count {
+      let round = groups[next..<min(next + roundCount, groups.count)]
+      let findings = pool.map(round.count) { verifyGroup(round[round.startIndex + $0], level) }
+      report.findings += findings.joined()
+      report.checkedChunkCount += round.reduce(0) { $0 + $1.count }
+      next += round.count
+      let last = index.chunks.entries[round[round.endIndex - 1].upperBound - 1]
+      progress?(last.endOffset, byteCount)
+    }
+  }
+
+  private func chunkGroups() -> [Range<Int>] {
+    let entries = index.chunks.entries
+    var groups: [Range<Int>] = []
+    var first = 0
+    for number in entries.indices
+    where entries[number].endOffset - entries[first].frameOffset >= Self.groupByteCount
+      || number == entries.count - 1
+    {
+      groups.append(first..<number + 1)
+      first = number + 1
+      if first == entries.count { break }
+    }
+    return groups
+  }
+
+  /// Examines some consecutive chunks with one read; if that fails, chunk by chunk.
+  private func verifyGroup(_ group: Range<Int>, _ level: VerificationLevel) -> [CheckpointError] {
+    let entries = index.chunks.entries
+    let start = entries[group.lowerBound].frameOffset
+    let byteCount = Int(entries[group.upperBound - 1].endOffset - start)
+    guard let bytes = try? file.read(byteCount, at: start) else {
+      if group.count > 1 { return group.flatMap { verifyGroup($0..<$0 + 1, level) } }
+      return verifyUnreadable(entries[group.lowerBound])
+    }
+    return group.flatMap { number in
+      let entry = entries[number]
+      let place = Int(entry.frameOffset - start)..<Int(entry.endOffset - start)
+      return verify(entry, bytes.rawSpan.extracting(place), level)
+    }
+  }
+
+  private func verifyUnreadable(_ entry: ChunkEntry) -> [CheckpointError] {
+    do throws(CheckpointError) {
+      _ = try file.read(Int(entry.endOffset - entry.frameOffset), at: entry.frameOffset)
+      return []
+    } catch {
+      var finding = error
+      finding.location?.tensor = index.tensors.entries[Int(entry.tensor)].descriptor.name
+      finding.location?.chunk = Int(entry.chunk)
+      return [finding]
+    }
+  }
+
+  /// Examines one chunk: `bytes` are its frame, its stored bytes and the padding behind them.
+  private func verify(
+    _ entry: ChunkEntry, _ bytes: RawSpan, _ level: VerificationLevel
+  ) -> [CheckpointError] {
+    let loader = ChunkLoader(file: file, index: index)
+    let frame = bytes.extracting(first: ChunkFrame.byteCount)
+    let storedEnd = ChunkFrame.byteCount + Int(entry.storedByteCount)
+    let stored = bytes.extracting(ChunkFrame.byteCount..<storedEnd)
+    let padding = bytes.extracting(droppingFirst: storedEnd)
+
+    var findings: [CheckpointError] = []
+    let expected = entry.frame(in: header.saveIdentifier, grid: index.tensors.grid).encoded
+    if let difference = frame.firstDifference(from: expected.rawSpan) {
+      findings.append(
+        loader.damage(
+          entry, .inconsistent("a chunk's frame differs from the index"),
+          at: entry.frameOffset + UInt64(difference)))
+    }
+    do throws(CheckpointError) {
+      if level == .full {
+        let raw = UnsafeMutableRawBufferPointer.allocate(
+          byteCount: Int(entry.rawByteCount), alignment: Int(Layout.alignment))
+        defer { unsafe raw.deallocate() }
+        unsafe try loader.decode(entry, stored, into: raw)
+      } else {
+        try loader.check(entry, stored, .storedChunk)
+      }
+    } catch {
+      findings.append(error)
+    }
+    if let difference = padding.firstNonZeroIndex {
+      findings.append(
+        loader.damage(
+          entry, .reservedNotZero,
+          at: entry.frameOffset + UInt64(storedEnd) + UInt64(difference)))
+    }
+    return findings
+  }
+}

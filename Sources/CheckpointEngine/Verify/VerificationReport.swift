@@ -1,0 +1,34 @@
+/// How much of a checkpoint is examined.
+public enum VerificationLevel: String, Hashable, Sendable, CaseIterable {
+  /// Header, front table, sections and trailer: no chunk is read.
+  case quick
+  /// Besides, every frame and the checksum of every stored chunk.
+  case stored
+  /// Besides, every chunk is decoded and its raw checksum compared.
+  case full
+}
+
+/// What verification found; a damaged file is a result, not an error.
+public struct VerificationReport: Sendable {
+  /// The file's path.
+  public let path: String
+  /// What was examined.
+  public let level: VerificationLevel
+  /// Every finding, in file order; empty if the checkpoint is intact as far as examined.
+  public var findings: [CheckpointError]
+  /// Chunks whose bytes were examined.
+  public var checkedChunkCount: Int
+  /// Bytes of the file.
+  public var byteCount: UInt64
+
+  /// Whether nothing was found.
+  public var isIntact: Bool { findings.isEmpty }
+  /// Whether a finding says that bytes are wrong.
+  public var isDamaged: Bool {
+    findings.contains { $0.code == .corrupted || $0.code == .notRegular }
+  }
+  /// Whether a part could not be read, so that it cannot be told whether it is intact.
+  public var isUnreadable: Bool {
+    findings.contains { $0.code == .unreadable || $0.code == .notFound }
+  }
+}
