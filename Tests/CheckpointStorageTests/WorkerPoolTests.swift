@@ -2,8 +2,8 @@ import CheckpointStorage
 import Synchronization
 import Testing
 
-/// Goal: every job runs once, waiting never deadlocks, and nothing outlives the pool.
-/// Method: counts kept in atomics, pools of every small width, and jobs that wait for each other.
+// Goal: every job runs once, waiting never deadlocks, and nothing outlives the pool.
+// Method: counts kept in atomics, pools of every small width, and jobs that wait for each other.
 @Suite struct WorkerPoolTests {
   @Test(arguments: [0, 1, 2, 5]) func forEachCallsEveryIndexOnce(threadCount: Int) {
     let pool = WorkerPool(threadCount: threadCount)
