@@ -18,6 +18,7 @@ let package = Package(
     .library(name: "CheckpointEngine", targets: ["CheckpointEngine"]),
     .library(name: "CheckpointTraining", targets: ["CheckpointTraining"]),
     .library(name: "CheckpointTesting", targets: ["CheckpointTesting"]),
+    .executable(name: "ckpt-verify", targets: ["ckpt-verify"]),
   ],
   targets: [
     // MARK: Libraries, lowest layer first. A dependency may only point up this list.
@@ -34,10 +35,18 @@ let package = Package(
     .target(name: "CheckpointTraining", dependencies: ["CheckpointEngine"]),
     .target(name: "CheckpointTesting", dependencies: ["CheckpointStorage", "CheckpointEngine"]),
 
+    // MARK: Tools. What they do is library code; here is only what a shell needs.
+    .target(name: "CommandLineTool"),
+    .executableTarget(name: "ckpt-verify", dependencies: ["CheckpointEngine", "CommandLineTool"]),
+
     // MARK: Tests
     .testTarget(name: "CheckpointFormatTests", dependencies: ["CheckpointFormat"]),
     .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
+    .testTarget(
+      name: "CheckpointEngineTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
+    .testTarget(
+      name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
   ]
 )
 
