@@ -7,6 +7,11 @@ package struct SavePlan: Sendable {
     package var descriptor: TensorDescriptor
     /// The number of the earlier entry whose bytes this name shares.
     package var aliasOf: Int?
+
+    package init(descriptor: TensorDescriptor, aliasOf: Int? = nil) {
+      self.descriptor = descriptor
+      self.aliasOf = aliasOf
+    }
   }
 
   package private(set) var entries: [Entry] = []

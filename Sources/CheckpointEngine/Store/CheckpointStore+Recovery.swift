@@ -42,12 +42,21 @@ extension CheckpointStore {
   public func recover(
     _ selection: CheckpointSelection = .latest
   ) throws(CheckpointError) -> Recovery? {
+    try recover(selection, passingOver: [:])
+  }
+
+  /// Recovers, passing over files that turned out to be damaged while they were restored.
+  ///
+  /// - Parameter rejected: The reasons, by path.
+  package func recover(
+    _ selection: CheckpointSelection, passingOver rejected: [String: CheckpointError]
+  ) throws(CheckpointError) -> Recovery? {
     // A candidate may be removed by the writer's retention while it is being looked at.
     for _ in 0..<100 {
       let listing = try StoreListing(directory)
       let candidates = try select(selection, from: listing)
       if candidates.isEmpty, listing.entries.isEmpty { return nil }
-      if let recovery = try firstIntact(candidates, listing) { return recovery }
+      if let recovery = try firstIntact(candidates, listing, rejected) { return recovery }
     }
     throw CheckpointError(
       .unreadable, "The checkpoints of \(escaped(path)) keep changing. Try again.",
@@ -79,7 +88,7 @@ extension CheckpointStore {
 
   /// The first candidate that verifies; nil if the listing is out of date.
   private func firstIntact(
-    _ candidates: [StoreEntry], _ listing: StoreListing
+    _ candidates: [StoreEntry], _ listing: StoreListing, _ rejected: [String: CheckpointError]
   ) throws(CheckpointError) -> Recovery? {
     var skipped = listing.entries.filter(\.isQuarantined).map {
       SkippedCheckpoint(
@@ -88,6 +97,10 @@ extension CheckpointStore {
     }
     if !candidates.isEmpty { skipped.removeAll() }
     for entry in candidates {
+      if let reason = rejected[entry.path] {
+        skipped.append(SkippedCheckpoint(path: entry.path, reason: reason))
+        continue
+      }
       switch try examine(entry) {
       case .intact(let reader):
         try requireUnambiguous(reader, among: candidates)

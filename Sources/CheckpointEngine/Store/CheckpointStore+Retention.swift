@@ -7,6 +7,8 @@ public struct RetentionReport: Hashable, Sendable {
   public var removed: [String] = []
   /// Why something was left alone that would have been removed.
   public var warnings: [String] = []
+
+  package init() {}
 }
 
 extension CheckpointStore {

@@ -15,7 +15,7 @@ public final class CheckpointStore {
     case writing
   }
 
-  let options: StoreOptions
+  package let options: StoreOptions
   let pool: WorkerPool
   /// Replaced after a failed fsync of the directory.
   var directory: StoreDirectory

@@ -1,0 +1,124 @@
+internal import CheckpointEngine
+internal import CheckpointFormat
+
+extension CheckpointManager {
+  /// Restores a trainer from a checkpoint, or begins a fresh run.
+  ///
+  /// Each candidate must verify byte for byte and fit the program before anything is restored; a
+  /// damaged one is passed over in favour of the one before. When this returns a checkpoint, the
+  /// trainer is exactly as it was saved. When it throws, the trainer may be half restored and must
+  /// not go on; it is never left that way and called fresh.
+  ///
+  /// - Parameters:
+  ///   - trainer: Is restored in place. Everything it will save must exist already, with its final
+  ///     shapes: allocate moments before resuming.
+  ///   - source: Where the run begins.
+  ///   - strictness: Whether program and checkpoint must hold exactly the same.
+  /// - Returns: The checkpoint that was restored, and those that were passed over and why.
+  /// - Throws: ``CheckpointError``: `.noIntactCheckpoint`, `.ambiguous`, `.unreadable`,
+  ///   `.unsupported`, `.notFound`, `.notEmpty`, or `.incompatibleState` with every difference;
+  ///   what the trainer's own functions throw.
+  @discardableResult
+  public func resume<Trainer: Checkpointable>(
+    _ trainer: inout Trainer, from source: ResumeSource, strictness: RestoreStrictness = .exact
+  ) throws -> ResumeResult {
+    switch source {
+    case .nothing, .never:
+      try beginFreshRun(source)
+      return ResumeResult(checkpoint: nil, skipped: [])
+    case .latest: return try resume(&trainer, .latest, of: store, .automatic, strictness)
+    case .step(let step):
+      return try resume(&trainer, .step(step), of: store, .deliberate, strictness)
+    case .generation(let generation):
+      return try resume(&trainer, .generation(generation), of: store, .deliberate, strictness)
+    case .path(let path): return try resume(&trainer, at: path, strictness)
+    }
+  }
+
+  /// Restores a trainer that is a class instance.
+  ///
+  /// - Parameters: As for the inout form.
+  ///   - trainer: Is restored in place.
+  ///   - source: Where the run begins.
+  ///   - strictness: Whether program and checkpoint must hold exactly the same.
+  /// - Returns: As for the inout form.
+  /// - Throws: As for the inout form.
+  @discardableResult
+  public func resume<Trainer: Checkpointable & AnyObject>(
+    _ trainer: Trainer, from source: ResumeSource, strictness: RestoreStrictness = .exact
+  ) throws -> ResumeResult {
+    var reference = trainer
+    return try resume(&reference, from: source, strictness: strictness)
+  }
+
+  /// Tries candidates until one restores completely.
+  private func resume<Trainer: Checkpointable>(
+    _ trainer: inout Trainer, _ selection: CheckpointSelection, of store: CheckpointStore,
+    _ choice: ResumeChoice, _ strictness: RestoreStrictness
+  ) throws -> ResumeResult {
+    var rejected: [String: CheckpointError] = [:]
+    while true {
+      guard let recovery = try store.recover(selection, passingOver: rejected) else {
+        try beginFreshRun(.nothing)
+        return ResumeResult(checkpoint: nil, skipped: [])
+      }
+      do {
+        try restore(&trainer, from: recovery.reader, strictness)
+      } catch let error as CheckpointError where error.code == .corrupted {
+        // It verified a moment ago: the disk is failing under it.
+        rejected[recovery.reader.path] = error
+        continue
+      }
+      continueRun(from: recovery.reader, choice: choice)
+      return ResumeResult(
+        checkpoint: ResumedCheckpoint(recovery.reader), skipped: recovery.skipped)
+    }
+  }
+
+  /// Resumes from a file, or from the newest checkpoint of another store.
+  private func resume<Trainer: Checkpointable>(
+    _ trainer: inout Trainer, at path: String, _ strictness: RestoreStrictness
+  ) throws -> ResumeResult {
+    var options = store.options
+    options.lockTimeout = 0
+    if let other = try? CheckpointStore(path, for: .reading, options: options) {
+      guard !(try other.entries().isEmpty) else {
+        throw CheckpointError(
+          .notFound, "\(escaped(path)) holds no checkpoint.",
+          at: CheckpointError.Location(path: path))
+      }
+      return try resume(&trainer, .latest, of: other, .deliberate, strictness)
+    }
+    let reader = try CheckpointReader.open(
+      path: path, on: options.device, limits: options.limits, threads: options.threads)
+    if let finding = reader.verify(.full).findings.first { throw finding }
+    try restore(&trainer, from: reader, strictness)
+    continueRun(from: reader, choice: .deliberate)
+    return ResumeResult(checkpoint: ResumedCheckpoint(reader), skipped: [])
+  }
+
+  /// Compares, restores, and makes sure that nothing was forgotten.
+  private func restore<Trainer: Checkpointable>(
+    _ trainer: inout Trainer, from reader: CheckpointReader, _ strictness: RestoreStrictness
+  ) throws {
+    if strictness == .exact {
+      try StateComparison.requireMatch(StatePlanning.plan(trainer), reader)
+    }
+    let usage = StateUsage()
+    try trainer.restore(from: StateReader(reader, usage: usage))
+    if strictness == .exact { try StateComparison.requireComplete(usage, reader) }
+  }
+}
+
+extension ResumedCheckpoint {
+  fileprivate init(_ reader: CheckpointReader) {
+    path = reader.path
+    step = Int(clamping: reader.header.step)
+    generation = reader.header.generation
+    var metrics: [String: Double] = [:]
+    for case (let name, .float64(let bits)) in reader.metadata.entries(of: .metric) {
+      metrics[name] = Double(bitPattern: bits)
+    }
+    self.metrics = metrics
+  }
+}

@@ -1,0 +1,140 @@
+public import CheckpointEngine
+internal import CheckpointFormat
+
+/// Saves a run's state when it is due, keeps what is wanted, and resumes.
+///
+/// ```swift
+/// let manager = try CheckpointManager(
+///   directory: "runs/a", saving: .every(steps: 500), keeping: .last(3))
+/// try manager.resume(&trainer, from: .latest)
+/// while trainer.step < 10_000 {
+///   let loss = trainer.trainStep()
+///   try manager.stepCompleted(trainer.step, state: trainer, metrics: ["loss": loss])
+/// }
+/// try manager.finish()
+/// ```
+///
+/// Not thread-safe: it belongs to the training loop. The trainer need not be Sendable.
+public final class CheckpointManager {
+  let store: CheckpointStore
+  private let saving: SavePolicy
+  private let keeping: RetentionPolicy
+  private let failurePolicy: SaveFailurePolicy
+  private var hasBegun = false
+  /// Why the last due save is not on disk.
+  private var unsaved: CheckpointError?
+
+  /// Opens a store for writing; creates its directory if there is none.
+  ///
+  /// - Parameters:
+  ///   - directory: The store.
+  ///   - saving: When to save.
+  ///   - keeping: Which checkpoints to keep.
+  ///   - onSaveFailure: Whether a failed save is reported or thrown.
+  ///   - options: How files are kept.
+  /// - Throws: ``CheckpointError``: `.busy` if another process has it open for writing, `.io`.
+  public init(
+    directory: String, saving: SavePolicy, keeping: RetentionPolicy = .all,
+    onSaveFailure: SaveFailurePolicy = .report, options: StoreOptions = StoreOptions()
+  ) throws(CheckpointError) {
+    store = try CheckpointStore(directory, for: .writing, options: options)
+    self.saving = saving
+    self.keeping = keeping
+    failurePolicy = onSaveFailure
+  }
+
+  /// Tells the manager that a training step is complete; saves if that is due.
+  ///
+  /// A save blocks until the checkpoint is durable, and retention follows it.
+  ///
+  /// - Parameters:
+  ///   - step: The number of steps completed.
+  ///   - state: What is saved.
+  ///   - metrics: Measurements to keep with the checkpoint, by name.
+  /// - Returns: What was done.
+  /// - Throws: What the state's `save(to:)` throws, unchanged; ``CheckpointError``: `.notEmpty` if
+  ///   ``resume(_:from:strictness:)`` was not called and the store has checkpoints; a failed save
+  ///   only where that was asked for.
+  @discardableResult
+  public func stepCompleted(
+    _ step: Int, state: some Checkpointable, metrics: [String: Double] = [:]
+  ) throws -> StepOutcome {
+    guard saving.isDue(after: step) else { return .notDue }
+    return try save(state, step: step, metrics: metrics)
+  }
+
+  /// Saves now, whether it is due or not.
+  ///
+  /// - Parameters:
+  ///   - state: What is saved.
+  ///   - step: The number of steps completed.
+  ///   - metrics: Measurements to keep with the checkpoint, by name.
+  /// - Returns: `.saved` or `.failed`.
+  /// - Throws: As ``stepCompleted(_:state:metrics:)``.
+  /// - Precondition: `step` is not negative.
+  @discardableResult
+  public func save(
+    _ state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
+  ) throws -> StepOutcome {
+    precondition(step >= 0, "training steps are counted from 0")
+    try requireBegun()
+    do {
+      let receipt = try saveDurably(state, step: UInt64(step), metrics: metrics)
+      unsaved = nil
+      let retention = keeping.count.map { store.retain(last: $0) } ?? RetentionReport()
+      return .saved(receipt, retention)
+    } catch let error as CheckpointError where error.code != .invalidState {
+      unsaved = error
+      if failurePolicy == .stop { throw error }
+      return .failed(error)
+    }
+  }
+
+  /// Ends the run's saving.
+  ///
+  /// - Throws: ``CheckpointError`` if the last save that was due is not durable.
+  public func finish() throws(CheckpointError) {
+    if let unsaved { throw unsaved }
+  }
+
+  /// Saves; repeats the whole save once if only its durability is in doubt.
+  private func saveDurably(
+    _ state: some Checkpointable, step: UInt64, metrics: [String: Double]
+  ) throws -> SaveReceipt {
+    var plan = try StatePlanning.plan(state)
+    let statePlan = plan
+    for (name, value) in metrics { plan.metadata[.metric, name] = .float64(value) }
+    Environment.record(in: &plan.metadata)
+    let write = { (sink: TensorSink) in
+      try StatePlanning.write(state, plan: statePlan, to: sink)
+    }
+    do {
+      return try store.save(plan, step: step, write: write)
+    } catch let error as CheckpointError where error.code == .durabilityUnknown {
+      return try store.save(plan, step: step, write: write)
+    }
+  }
+
+  private func requireBegun() throws(CheckpointError) {
+    guard !hasBegun else { return }
+    try beginFreshRun(.nothing)
+  }
+
+  /// Begins a fresh run; refuses a store with checkpoints unless told otherwise.
+  func beginFreshRun(_ source: ResumeSource) throws(CheckpointError) {
+    if source == .nothing, let entry = try store.entries().first {
+      throw CheckpointError(
+        .notEmpty,
+        "\(escaped(store.path)) already holds checkpoints, for example \(escaped(entry.name)), and "
+          + "a fresh run was asked for. Resume from the latest, or say that a fresh run is meant.",
+        at: CheckpointError.Location(path: store.path))
+    }
+    store.beginFreshRun()
+    hasBegun = true
+  }
+
+  func continueRun(from reader: CheckpointReader, choice: ResumeChoice) {
+    store.continueRun(from: reader, choice: choice)
+    hasBegun = true
+  }
+}

@@ -1,0 +1,70 @@
+/// When the manager saves.
+public struct SavePolicy: Hashable, Sendable {
+  let interval: Int?
+
+  /// After every `steps` training steps: at steps that are multiples of it.
+  ///
+  /// - Precondition: `steps` is at least 1.
+  public static func every(steps: Int) -> SavePolicy {
+    precondition(steps >= 1, "a save interval has at least one step")
+    return SavePolicy(interval: steps)
+  }
+
+  /// Only when the program asks for it.
+  public static let manual = SavePolicy(interval: nil)
+
+  func isDue(after step: Int) -> Bool {
+    guard let interval else { return false }
+    return step % interval == 0
+  }
+}
+
+/// Which checkpoints the manager keeps.
+public struct RetentionPolicy: Hashable, Sendable {
+  let count: Int?
+
+  /// Every checkpoint.
+  public static let all = RetentionPolicy(count: nil)
+
+  /// The newest `count` intact checkpoints; see ``CheckpointStore/retain(last:)`` for what stays
+  /// besides.
+  ///
+  /// - Precondition: `count` is at least 1.
+  public static func last(_ count: Int) -> RetentionPolicy {
+    precondition(count >= 1, "retention keeps at least one checkpoint")
+    return RetentionPolicy(count: count)
+  }
+}
+
+/// What a failed save means for the run.
+public enum SaveFailurePolicy: Hashable, Sendable {
+  /// It is reported as ``StepOutcome/failed(_:)`` and training goes on; earlier checkpoints are
+  /// intact.
+  case report
+  /// It is thrown.
+  case stop
+}
+
+/// Where a run begins.
+public enum ResumeSource: Hashable, Sendable {
+  /// At the newest intact checkpoint, or afresh if the store has none at all.
+  case latest
+  /// At the newest intact checkpoint of a step.
+  case step(UInt64)
+  /// At the checkpoint of a generation.
+  case generation(UInt64)
+  /// At a file, or at the newest intact checkpoint of another store.
+  case path(String)
+  /// Afresh, and only if the store is empty.
+  case nothing
+  /// Afresh, whatever is in the store; its checkpoints stay until retention removes them.
+  case never
+}
+
+/// How strictly a checkpoint must fit the program.
+public enum RestoreStrictness: Hashable, Sendable {
+  /// Every tensor and value is in both, with the same dtype and shape, and is restored.
+  case exact
+  /// `restore(from:)` decides what it reads.
+  case partial
+}

@@ -1,0 +1,202 @@
+internal import CheckpointEngine
+public import CheckpointFormat
+
+/// What a ``Checkpointable`` is given to restore itself.
+///
+/// Every byte is checked on its way; a tensor comes back as it was saved or an error is thrown.
+public struct StateReader {
+  private let reader: CheckpointReader
+  private let prefix: String
+  private let usage: StateUsage
+
+  init(_ reader: CheckpointReader, usage: StateUsage, prefix: String = "") {
+    self.reader = reader
+    self.usage = usage
+    self.prefix = prefix
+  }
+
+  /// The version that this scope was saved with; 0 if the checkpoint has no such scope.
+  public var stateVersion: Int {
+    let scope = prefix.isEmpty ? "" : String(prefix.dropLast())
+    guard case .int64(let version)? = reader.metadata[.stateVersion, scope] else { return 0 }
+    return Int(version)
+  }
+
+  // MARK: Tensors
+
+  /// What is known of a tensor of this scope; nil if there is none of that name.
+  public func descriptor(of name: String) -> TensorDescriptor? {
+    reader.descriptor(of: prefix + name)
+  }
+
+  /// Reads a tensor into a new array.
+  ///
+  /// - Parameters:
+  ///   - name: As it was saved.
+  ///   - type: The element type; its dtype must be the saved one, or `dtype` must.
+  ///   - shape: If given, the shape that the tensor must have.
+  ///   - dtype: The dtype it was saved with, if not the element's own.
+  /// - Returns: The elements, row-major.
+  /// - Throws: ``CheckpointError``: `.incompatibleState` naming the tensor; errors of reading.
+  public func tensor<Element: TensorElement>(
+    _ name: String, of type: Element.Type = Element.self, shape: [Int]? = nil,
+    as dtype: DType? = nil
+  ) throws(CheckpointError) -> [Element] {
+    let descriptor = try require(name, dtype: dtype ?? Element.dtype, shape: shape)
+    let count = descriptor.shape.reduce(1, *)
+    var values = [Element](repeating: .zero, count: count)
+    try read(name, into: &values)
+    return values
+  }
+
+  /// Reads a tensor into an array that has its number of elements.
+  ///
+  /// When this throws, the contents of `values` are unspecified.
+  ///
+  /// - Parameters:
+  ///   - name: As it was saved.
+  ///   - values: Is overwritten; its count must be the tensor's.
+  ///   - shape: If given, the shape that the tensor must have.
+  ///   - dtype: The dtype it was saved with, if not the element's own.
+  /// - Throws: ``CheckpointError``: `.incompatibleState` naming the tensor; errors of reading.
+  public func tensor<Element: TensorElement>(
+    _ name: String, into values: inout [Element], shape: [Int]? = nil, as dtype: DType? = nil
+  ) throws(CheckpointError) {
+    let descriptor = try require(name, dtype: dtype ?? Element.dtype, shape: shape)
+    guard descriptor.shape.reduce(1, *) == values.count else {
+      throw mismatch(descriptor, "the program has \(values.count) elements for it")
+    }
+    try read(name, into: &values)
+  }
+
+  /// Reads a tensor into unsafe memory.
+  ///
+  /// - Parameters:
+  ///   - name: As it was saved.
+  ///   - dtype: The dtype it must have.
+  ///   - shape: The shape it must have.
+  ///   - target: As many bytes as the tensor has; unspecified if this throws.
+  /// - Throws: ``CheckpointError``: `.incompatibleState` naming the tensor; errors of reading.
+  @unsafe
+  public func tensor(
+    _ name: String, dtype: DType, shape: [Int], into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    _ = try require(name, dtype: dtype, shape: shape)
+    unsafe try reader.read(prefix + name, into: target)
+  }
+
+  private func read<Element: TensorElement>(
+    _ name: String, into values: inout [Element]
+  ) throws(CheckpointError) {
+    // Array's own access to its bytes has no typed throw.
+    var failure: CheckpointError?
+    unsafe values.withUnsafeMutableBytes { target in
+      do throws(CheckpointError) {
+        // SAFETY: every bit pattern of a TensorElement is a value.
+        unsafe try reader.read(prefix + name, into: target)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private func require(
+    _ name: String, dtype: DType, shape: [Int]?
+  ) throws(CheckpointError) -> TensorDescriptor {
+    let path = prefix + name
+    guard let descriptor = reader.descriptor(of: path) else {
+      throw CheckpointError(
+        .incompatibleState,
+        "\(escaped(reader.path)) has no tensor '\(escaped(path))', which the program restores.",
+        at: CheckpointError.Location(path: reader.path, tensor: path))
+    }
+    guard descriptor.dtype == dtype else {
+      throw mismatch(descriptor, "the program expects \(dtype.name)")
+    }
+    if let shape, shape != descriptor.shape {
+      throw mismatch(descriptor, "the program expects shape \(shape)")
+    }
+    usage.tensors.insert(path)
+    return descriptor
+  }
+
+  private func mismatch(_ descriptor: TensorDescriptor, _ what: String) -> CheckpointError {
+    CheckpointError(
+      .incompatibleState,
+      "Tensor '\(escaped(descriptor.name))' was saved as \(descriptor.dtype.name) of shape "
+        + "\(descriptor.shape); \(what).",
+      at: CheckpointError.Location(path: reader.path, tensor: descriptor.name))
+  }
+
+  // MARK: Values
+
+  /// Whether a value of that name was saved in this scope.
+  public func hasValue(_ name: String) -> Bool { reader.metadata[.state, prefix + name] != nil }
+
+  /// Reads a value.
+  ///
+  /// - Parameters:
+  ///   - name: As it was saved.
+  ///   - type: The type it was saved with.
+  /// - Returns: The same bits.
+  /// - Throws: ``CheckpointError``: `.incompatibleState` if there is none, or of another type.
+  public func value<Value: StateValue>(
+    _ name: String, as type: Value.Type = Value.self
+  ) throws(CheckpointError) -> Value {
+    guard let value = Value(try metadataValue(name)) else {
+      throw CheckpointError(
+        .incompatibleState,
+        "Value '\(escaped(prefix + name))' was not saved as \(Value.self).",
+        at: CheckpointError.Location(path: reader.path))
+    }
+    return value
+  }
+
+  /// Reads a configuration that was saved as JSON.
+  ///
+  /// - Parameters:
+  ///   - name: As it was saved.
+  ///   - type: What it is decoded as.
+  /// - Returns: The decoded value.
+  /// - Throws: Errors of decoding; ``CheckpointError``: `.incompatibleState` if there is none.
+  public func codable<Value: Decodable>(
+    _ name: String, as type: Value.Type = Value.self
+  ) throws -> Value {
+    guard case .json(let text) = try metadataValue(name) else {
+      throw CheckpointError(
+        .incompatibleState, "Value '\(escaped(prefix + name))' was not saved as JSON.",
+        at: CheckpointError.Location(path: reader.path))
+    }
+    return try JSONCoding.decode(text, as: type)
+  }
+
+  private func metadataValue(_ name: String) throws(CheckpointError) -> MetadataValue {
+    guard let value = reader.metadata[.state, prefix + name] else {
+      throw CheckpointError(
+        .incompatibleState,
+        "\(escaped(reader.path)) has no value '\(escaped(prefix + name))', which the program "
+          + "restores.", at: CheckpointError.Location(path: reader.path))
+    }
+    usage.values.insert(prefix + name)
+    return value
+  }
+
+  // MARK: Composition
+
+  /// Restores a part from the scope it was saved in.
+  ///
+  /// - Parameters:
+  ///   - name: The scope.
+  ///   - part: What is restored.
+  /// - Throws: What the part's `restore(from:)` throws.
+  public func scope(_ name: String, _ part: inout some Checkpointable) throws {
+    try part.restore(from: StateReader(reader, usage: usage, prefix: prefix + name + "/"))
+  }
+}
+
+/// What a restore has read, so that what it forgot can be named.
+final class StateUsage {
+  var tensors: Set<String> = []
+  var values: Set<String> = []
+}
