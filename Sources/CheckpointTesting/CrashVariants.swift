@@ -32,9 +32,6 @@ struct SurvivingSubsets {
 }
 
 extension SimulatedFile {
-  /// What a torn write leaves behind its cut.
-  private enum Remainder: CaseIterable { case old, zeros, garbage }
-
   /// Up to this many changes, every subset of them is tried, and every write is torn.
   private static let exhaustiveCountMax = 5
 
@@ -76,29 +73,40 @@ extension SimulatedFile {
   /// One write reached the disk only in part, cut at a byte, a sector or a page; all others did.
   private func appendTornContents(at torn: Int, to contents: inout DistinctContents) {
     var tornWrite: (offset: Int, bytes: [UInt8])?
-    changes.replay(where: { $0 == torn }) { change, ordinal in
+    changes.replay(where: { _ in true }) { change, ordinal in
       if ordinal == torn, case .write(let offset, let bytes) = change {
         tornWrite = (offset, bytes)
       }
     }
     guard let (offset, written) = tornWrite else { return }
-    let count = written.count
-    let cuts = Set([0, 1, 511, 512, 513, 4095, 4096, count / 2, count - 1])
-    for cut in cuts.sorted() where cut < count {
-      for remainder in Remainder.allCases {
-        var part = Array(written[..<cut])
-        switch remainder {
-        case .old: break
-        case .zeros: part += repeatElement(0, count: count - cut)
-        case .garbage: part += repeatElement(0xa5, count: count - cut)
-        }
-        var bytes = durable
-        changes.replay(where: { _ in true }) { change, ordinal in
-          Self.apply(ordinal == torn ? .write(offset: offset, bytes: part) : change, to: &bytes)
-        }
-        contents.append(bytes)
+    for (skipped, part) in Self.tornParts(of: written) {
+      var bytes = durable
+      changes.replay(where: { _ in true }) { change, ordinal in
+        let part = Change.write(offset: offset + skipped, bytes: part)
+        Self.apply(ordinal == torn ? part : change, to: &bytes)
       }
+      contents.append(bytes)
     }
+  }
+
+  /// What may be left of a write: its start or, since a disk may reorder pages, its end.
+  private static func tornParts(of written: [UInt8]) -> [(skipped: Int, bytes: [UInt8])] {
+    let count = written.count
+    let cuts = Set([0, 1, 511, 512, 513, 4095, 4096, count / 2, count - 1]).sorted()
+    var parts: [(skipped: Int, bytes: [UInt8])] = []
+    for cut in cuts where cut < count {
+      let start = written[..<cut]
+      parts.append((0, Array(start)))
+      parts.append((0, start + [UInt8](repeating: 0, count: count - cut)))
+      parts.append((0, start + [UInt8](repeating: 0xa5, count: count - cut)))
+    }
+    for cut in [512, 4096, count / 2] where cut < count {
+      let end = written[cut...]
+      parts.append((cut, Array(end)))
+      parts.append((0, [UInt8](repeating: 0, count: cut) + end))
+      parts.append((0, [UInt8](repeating: 0xa5, count: cut) + end))
+    }
+    return parts
   }
 }
 

@@ -136,6 +136,12 @@ import Testing
         #expect(outcomes.contains(torn), "cut at \(cut), then \(rest)")
       }
     }
+    for cut in [512, 4096] {
+      for rest in [UInt8(1), 0, 0xa5] {
+        let torn = (0..<8192).map { $0 < cut ? rest : 2 }
+        #expect(outcomes.contains(torn), "\(rest) up to \(cut)")
+      }
+    }
   }
 
   @Test func aFailedSyncMayLoseDataThatALaterSyncClaimsToHold() throws {
@@ -250,6 +256,18 @@ import Testing
     #expect(Set(first).count == 1000)
     #expect(first.first?.count == 3)
     #expect(first.dropFirst().first == [:])
+  }
+
+  @Test func aCopyHoldsAllThatSurvives() throws {
+    let place = try Place(disk)
+    try place.put("a", [1, 2])
+    let copy = disk.copy()
+    #expect(copy.contents(ofFileAt: "a") == [1, 2])
+    #expect(copy.postCrashStates().count == 1)
+    #expect(copy.operationCount == 0)
+    // The two go their own ways.
+    try Place(copy).put("b", [])
+    #expect(try place.names() == ["a"])
   }
 
   @Test func identifiersAndClockAreDeterministic() {
