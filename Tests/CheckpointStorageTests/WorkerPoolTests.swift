@@ -2,6 +2,12 @@ import CheckpointStorage
 import Synchronization
 import Testing
 
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
 // Goal: every job runs once, waiting never deadlocks, and nothing outlives the pool.
 // Method: counts kept in atomics, pools of every small width, and jobs that wait for each other.
 @Suite struct WorkerPoolTests {
@@ -30,6 +36,23 @@ import Testing
       while arrived.load(ordering: .relaxed) < 3 { sleepOneMillisecond() }
     }
     #expect(arrived.load(ordering: .relaxed) == 3)
+  }
+
+  @Test func forEachReturnsWhenTheLastCallHasReturned() {
+    let pool = WorkerPool(threadCount: 2)
+    let caller = pthread_self()
+    let arrived = Atomic<Int>(0)
+    let returned = Atomic<Int>(0)
+    pool.forEach(3) { _ in
+      arrived.add(1, ordering: .relaxed)
+      while arrived.load(ordering: .relaxed) < 3 { sleepOneMillisecond() }
+      // The caller is done first, and has to wait for the threads.
+      if pthread_equal(pthread_self(), caller) == 0 {
+        for _ in 0..<5 { sleepOneMillisecond() }
+      }
+      returned.add(1, ordering: .relaxed)
+    }
+    #expect(returned.load(ordering: .relaxed) == 3)
   }
 
   @Test(arguments: [0, 1, 2, 3]) func forEachNestsToAnyDepth(threadCount: Int) {
@@ -84,7 +107,7 @@ import Testing
   }
 
   @Test func severalJobsMayWaitForTheSameJob() {
-    for _ in 0..<200 {
+    for _ in 0..<50 {
       let pool = WorkerPool(threadCount: 2)
       let hasRun = Atomic<Bool>(false)
       let sawItCount = Atomic<Int>(0)
@@ -96,7 +119,11 @@ import Testing
           if hasRun.load(ordering: .relaxed) { sawItCount.add(1, ordering: .relaxed) }
         }
       }
-      awaited.give(pool.submit { hasRun.store(true, ordering: .relaxed) })
+      let slow = pool.submit {
+        sleepOneMillisecond()
+        hasRun.store(true, ordering: .relaxed)
+      }
+      awaited.give(slow)
       for job in waiting { job.wait() }
       #expect(sawItCount.load(ordering: .relaxed) == 2)
     }
