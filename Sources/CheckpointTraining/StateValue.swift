@@ -11,7 +11,7 @@ public protocol StateValue {
 }
 
 extension Bool: StateValue {
-  /// `.bool`
+  /// Kept as `.bool`.
   public var metadataValue: MetadataValue { .bool(self) }
   /// Takes a `.bool`.
   public init?(_ metadataValue: MetadataValue) {
@@ -21,7 +21,7 @@ extension Bool: StateValue {
 }
 
 extension Int: StateValue {
-  /// `.int64`
+  /// Kept as `.int64`.
   public var metadataValue: MetadataValue { .int64(Int64(self)) }
   /// Takes an `.int64` that fits.
   public init?(_ metadataValue: MetadataValue) {
@@ -33,7 +33,7 @@ extension Int: StateValue {
 }
 
 extension Int64: StateValue {
-  /// `.int64`
+  /// Kept as `.int64`.
   public var metadataValue: MetadataValue { .int64(self) }
   /// Takes an `.int64`.
   public init?(_ metadataValue: MetadataValue) {
@@ -43,7 +43,7 @@ extension Int64: StateValue {
 }
 
 extension UInt64: StateValue {
-  /// `.uint64`
+  /// Kept as `.uint64`.
   public var metadataValue: MetadataValue { .uint64(self) }
   /// Takes a `.uint64`.
   public init?(_ metadataValue: MetadataValue) {
@@ -53,7 +53,7 @@ extension UInt64: StateValue {
 }
 
 extension Double: StateValue {
-  /// `.float64`, with the payload of a NaN
+  /// Kept as `.float64`, with the payload of a NaN.
   public var metadataValue: MetadataValue { .float64(bits: bitPattern) }
   /// Takes a `.float64`.
   public init?(_ metadataValue: MetadataValue) {
@@ -63,7 +63,7 @@ extension Double: StateValue {
 }
 
 extension String: StateValue {
-  /// `.string`
+  /// Kept as `.string`.
   public var metadataValue: MetadataValue { .string(self) }
   /// Takes a `.string`.
   public init?(_ metadataValue: MetadataValue) {
@@ -73,7 +73,7 @@ extension String: StateValue {
 }
 
 extension [UInt8]: StateValue {
-  /// `.bytes`
+  /// Kept as `.bytes`.
   public var metadataValue: MetadataValue { .bytes(self) }
   /// Takes `.bytes`.
   public init?(_ metadataValue: MetadataValue) {

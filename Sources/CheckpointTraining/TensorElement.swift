@@ -12,48 +12,48 @@ public protocol TensorElement: BitwiseCopyable, Sendable {
 }
 
 extension Int8: TensorElement {
-  /// `.int8`
+  /// Saved with dtype `.int8`.
   public static var dtype: DType { .int8 }
 }
 extension Int16: TensorElement {
-  /// `.int16`
+  /// Saved with dtype `.int16`.
   public static var dtype: DType { .int16 }
 }
 extension Int32: TensorElement {
-  /// `.int32`
+  /// Saved with dtype `.int32`.
   public static var dtype: DType { .int32 }
 }
 extension Int64: TensorElement {
-  /// `.int64`
+  /// Saved with dtype `.int64`.
   public static var dtype: DType { .int64 }
 }
 extension UInt8: TensorElement {
-  /// `.uint8`
+  /// Saved with dtype `.uint8`.
   public static var dtype: DType { .uint8 }
 }
 extension UInt16: TensorElement {
-  /// `.uint16`
+  /// Saved with dtype `.uint16`.
   public static var dtype: DType { .uint16 }
 }
 extension UInt32: TensorElement {
-  /// `.uint32`
+  /// Saved with dtype `.uint32`.
   public static var dtype: DType { .uint32 }
 }
 extension UInt64: TensorElement {
-  /// `.uint64`
+  /// Saved with dtype `.uint64`.
   public static var dtype: DType { .uint64 }
 }
 extension Float: TensorElement {
-  /// `.float32`
+  /// Saved with dtype `.float32`.
   public static var dtype: DType { .float32 }
 }
 extension Double: TensorElement {
-  /// `.float64`
+  /// Saved with dtype `.float64`.
   public static var dtype: DType { .float64 }
 }
 #if !(os(macOS) && arch(x86_64))
   extension Float16: TensorElement {
-    /// `.float16`
+    /// Saved with dtype `.float16`.
     public static var dtype: DType { .float16 }
   }
 #endif

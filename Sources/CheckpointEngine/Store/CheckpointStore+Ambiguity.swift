@@ -22,7 +22,8 @@ extension CheckpointStore {
     throw CheckpointError(
       .ambiguous,
       "\(escaped(path)) holds checkpoints of more than one run, and nothing says which one goes "
-        + "on:\n" + ([chosen.path] + rivals.map(\.path)).map { "  " + escaped($0) }
+        + "on:\n"
+        + ([chosen.path] + rivals.map(\.path)).map { "  " + escaped($0) }
         .joined(separator: "\n")
         + "\nName one by its path, or move the others away. Nothing was removed.",
       at: CheckpointError.Location(path: path))

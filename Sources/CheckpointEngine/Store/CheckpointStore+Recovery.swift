@@ -47,7 +47,11 @@ extension CheckpointStore {
 
   /// Recovers, passing over files that turned out to be damaged while they were restored.
   ///
-  /// - Parameter rejected: The reasons, by path.
+  /// - Parameters:
+  ///   - selection: Which checkpoint to take.
+  ///   - rejected: The reasons, by path.
+  /// - Returns: As ``recover(_:)``.
+  /// - Throws: As ``recover(_:)``.
   package func recover(
     _ selection: CheckpointSelection, passingOver rejected: [String: CheckpointError]
   ) throws(CheckpointError) -> Recovery? {

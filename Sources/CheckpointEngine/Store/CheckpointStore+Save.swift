@@ -43,7 +43,7 @@ extension CheckpointStore {
       seconds: Double(options.device.timeSource.monotonic() - start) / 1e9)
   }
 
-  /// Writes and seals the file; removes it if anything fails. Returns its length.
+  /// Writes and seals the file, or removes it if anything fails; returns its length.
   private func fill(
     _ temporary: TemporaryFile, _ blueprint: FileBlueprint, write: (TensorSink) throws -> Void
   ) throws -> UInt64 {
@@ -90,7 +90,7 @@ extension CheckpointStore {
       chunkByteCount: options.chunkByteCount, writer: writer, branchPoints: run.branchPoints)
   }
 
-  /// Makes the new name durable. If that fails, the file stays: it may well survive.
+  /// Makes the new name durable; if that fails, the file stays, since it may well survive.
   private func syncPublished(_ name: String, generation: UInt64) throws(CheckpointError) {
     do {
       try directory.sync()

@@ -81,6 +81,9 @@ public final class CheckpointStore {
   /// Opens a checkpoint of the store and holds it.
   ///
   /// - Parameter entry: One of ``entries()``.
+  /// - Returns: A reader, which holds the file while it lives.
+  /// - Throws: ``CheckpointError``: `.notFound` if it was removed meanwhile, `.notRegular`,
+  ///   `.corrupted`, `.unsupported` or `.unreadable`.
   public func open(_ entry: StoreEntry) throws(CheckpointError) -> CheckpointReader {
     try CheckpointReader(
       directory.openHeld(entry.name), limits: options.limits, pool: pool)

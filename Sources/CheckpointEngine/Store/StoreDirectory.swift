@@ -47,11 +47,11 @@ package final class StoreDirectory: Sendable {
   ) throws(CheckpointError) -> StoreDirectory {
     do {
       return try open(path, on: device)
-    } catch where error.errno == ENOENT {
+    } catch  where error.errno == ENOENT {
       let parent = try openCreating(parentPath(path), permissions: permissions, on: device)
       do {
         try device.backend.makeDirectory(path, permissions: permissions.ofDirectory)
-      } catch where error.errno == EEXIST {
+      } catch  where error.errno == EEXIST {
         // Somebody else made it meanwhile, and may not have made it durable yet: so do we.
       } catch {
         throw CheckpointError(writing: path, error)
