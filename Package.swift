@@ -19,6 +19,7 @@ let package = Package(
     .library(name: "CheckpointTraining", targets: ["CheckpointTraining"]),
     .library(name: "CheckpointTesting", targets: ["CheckpointTesting"]),
     .executable(name: "ckpt-verify", targets: ["ckpt-verify"]),
+    .executable(name: "train-lm", targets: ["train-lm"]),
   ],
   targets: [
     // MARK: Libraries, lowest layer first. A dependency may only point up this list.
@@ -35,6 +36,11 @@ let package = Package(
     .target(name: "CheckpointTraining", dependencies: ["CheckpointEngine"]),
     .target(name: "CheckpointTesting", dependencies: ["CheckpointStorage", "CheckpointEngine"]),
 
+    // MARK: The training program: a real model, the first user of the library.
+    .target(name: "LanguageModel", dependencies: ["CheckpointTraining"]),
+    .executableTarget(
+      name: "train-lm", dependencies: ["LanguageModel", "CheckpointTraining", "CommandLineTool"]),
+
     // MARK: Tools. What they do is library code; here is only what a shell needs.
     .target(name: "CommandLineTool"),
     .executableTarget(name: "ckpt-verify", dependencies: ["CheckpointEngine", "CommandLineTool"]),
@@ -45,6 +51,7 @@ let package = Package(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
     .testTarget(
       name: "CheckpointEngineTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
+    .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
     .testTarget(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
   ]

@@ -1,0 +1,12 @@
+/// A hyper-parameter that cannot work.
+package struct TrainerConfigurationError: Error, Equatable, CustomStringConvertible {
+  /// The property of ``TrainerConfiguration`` to change.
+  package let property: String
+  /// What its value has to be.
+  package let requirement: String
+  /// What it was.
+  package let value: String
+
+  /// What to change.
+  package var description: String { "\(property) is \(value). It must be \(requirement)." }
+}
