@@ -61,12 +61,15 @@ package struct Corpus: Sendable {
   /// - Returns: a SHA-256 digest as 64 hexadecimal digits.
   package func fingerprint(order: String) -> String {
     var digest = SHA256()
-    let numbers = [UInt64(vocabulary.count), UInt64(tokens.count), UInt64(trainingCount)]
+    let counts = [vocabulary.count, tokens.count, trainingCount].map { UInt64($0).littleEndian }
+    let scalars = vocabulary.map(\.value.littleEndian)
+    let indices = tokens.map(\.littleEndian)
+    let description = Array(order.utf8)
     // SAFETY: integers have no padding bytes.
-    unsafe digest.update(numbers.map(\.littleEndian).span.bytes)
-    unsafe digest.update(vocabulary.map(\.value.littleEndian).span.bytes)
-    unsafe digest.update(tokens.map(\.littleEndian).span.bytes)
-    unsafe digest.update(Array(order.utf8).span.bytes)
+    digest.update(unsafe counts.span.bytes)
+    digest.update(unsafe scalars.span.bytes)
+    digest.update(unsafe indices.span.bytes)
+    digest.update(unsafe description.span.bytes)
     return SHA256.hexadecimal(digest.finalize())
   }
 }
