@@ -45,6 +45,15 @@ extension RawSpan {
 }
 
 extension String {
+  /// Whether both texts have the same bytes; `==` also holds for canonically equivalent text.
+  package func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+
+  /// Feeds the hasher what ``hasSameBytes(as:)`` compares.
+  package func hashBytes(into hasher: inout Hasher) {
+    for byte in utf8 { hasher.combine(byte) }
+    hasher.combine(UInt8(0xFF))  // stands in no UTF-8: what follows is another text
+  }
+
   /// The text, if the bytes are valid UTF-8.
   package init?(validating utf8: RawSpan) {
     let text = unsafe utf8.withUnsafeBytes { buffer in

@@ -26,6 +26,20 @@ public struct Metadata: Hashable, Sendable {
       self.domain = domain
       self.name = name
     }
+
+    // Names that are canonically equivalent are two names on disk; with the equality of String
+    // one of the values would silently replace the other.
+
+    /// Compares names by their bytes.
+    public static func == (left: Key, right: Key) -> Bool {
+      left.domain == right.domain && left.name.hasSameBytes(as: right.name)
+    }
+
+    /// Hashes what `==` compares.
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(domain)
+      name.hashBytes(into: &hasher)
+    }
   }
 
   /// An entry without key and value.

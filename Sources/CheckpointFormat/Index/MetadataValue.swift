@@ -20,6 +20,35 @@ public enum MetadataValue: Hashable, Sendable {
 }
 
 extension MetadataValue {
+  /// Compares texts by their bytes: equivalent Unicode that was rewritten is a difference.
+  public static func == (left: MetadataValue, right: MetadataValue) -> Bool {
+    switch (left, right) {
+    case (.bool(let left), .bool(let right)): left == right
+    case (.int64(let left), .int64(let right)): left == right
+    case (.uint64(let left), .uint64(let right)): left == right
+    case (.float64(let left), .float64(let right)): left == right
+    case (.bytes(let left), .bytes(let right)): left == right
+    case (.string(let left), .string(let right)), (.json(let left), .json(let right)):
+      left.hasSameBytes(as: right)
+    default: false
+    }
+  }
+
+  /// Hashes what `==` compares.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(code)
+    switch self {
+    case .bool(let value): hasher.combine(value)
+    case .int64(let value): hasher.combine(value)
+    case .uint64(let value): hasher.combine(value)
+    case .float64(let bits): hasher.combine(bits)
+    case .string(let text), .json(let text): text.hashBytes(into: &hasher)
+    case .bytes(let bytes): hasher.combine(bytes)
+    }
+  }
+}
+
+extension MetadataValue {
   package var code: UInt8 {
     switch self {
     case .bool: 1

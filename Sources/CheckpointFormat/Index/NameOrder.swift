@@ -52,7 +52,7 @@ package struct NameOrder: Hashable, Sendable {
     }
     guard low < order.count else { return nil }
     let tensor = Int(order[low])
-    return Self.isSame(table.entries[tensor].descriptor.name, name) ? tensor : nil
+    return table.entries[tensor].descriptor.name.hasSameBytes(as: name) ? tensor : nil
   }
 
   private func requireStrictlyAscending(
@@ -70,9 +70,5 @@ package struct NameOrder: Hashable, Sendable {
 
   private static func precedes(_ left: String, _ right: String) -> Bool {
     left.utf8.lexicographicallyPrecedes(right.utf8)
-  }
-
-  private static func isSame(_ left: String, _ right: String) -> Bool {
-    left.utf8.elementsEqual(right.utf8)
   }
 }

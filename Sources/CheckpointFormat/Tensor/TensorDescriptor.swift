@@ -35,6 +35,20 @@ public struct TensorDescriptor: Hashable, Sendable {
 }
 
 extension TensorDescriptor {
+  /// Compares names by their bytes, as the format does.
+  public static func == (left: TensorDescriptor, right: TensorDescriptor) -> Bool {
+    left.dtype == right.dtype && left.shape == right.shape && left.name.hasSameBytes(as: right.name)
+  }
+
+  /// Hashes what `==` compares.
+  public func hash(into hasher: inout Hasher) {
+    name.hashBytes(into: &hasher)
+    hasher.combine(dtype)
+    hasher.combine(shape)
+  }
+}
+
+extension TensorDescriptor {
   /// Whether a name may stand in a checkpoint: length within limits, no control characters.
   package static func isValidName(_ name: String, limits: Limits = .default) -> Bool {
     let byteCount = name.utf8.count
