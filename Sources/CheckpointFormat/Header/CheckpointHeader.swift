@@ -110,7 +110,7 @@ extension CheckpointHeader {
     let start = try FileStart(decoding: bytes)
     try start.requireSupported()
     guard bytes.byteCount >= Self.byteCount else {
-      throw FormatError(.truncated(needed: UInt64(Self.byteCount - bytes.byteCount)), at: 64)
+      throw FormatError(.truncated(needed: UInt64(Self.byteCount - FileStart.byteCount)), at: 64)
     }
     try Self.checkChecksum(bytes)
     formatVersion = start.formatVersion

@@ -31,18 +31,28 @@ package enum FrontTable {
     return (writer.bytes, checksum)
   }
 
-  package static func decodeHead(_ bytes: RawSpan) throws(FormatError) -> Head {
+  /// Reads the head, whose length is needed before its checksum can be checked.
+  package static func decodeHead(
+    _ bytes: RawSpan, limits: Limits = .default
+  ) throws(FormatError) -> Head {
     let base = Layout.frontTableOffset
     var reader = ByteReader(bytes, at: base)
     guard try reader.read(UInt32.self) == magic else {
       throw FormatError(.inconsistent("no front table behind the header"), at: base)
     }
-    return Head(
+    let head = Head(
       checksum: try reader.read(UInt32.self), tableByteCount: try reader.read(UInt64.self),
       saveIdentifier: try reader.readIdentifier())
+    let limit = UInt64(limits.indexByteCountMax)
+    guard head.tableByteCount <= limit else {
+      throw FormatError(
+        .overLimit("size of the front table", value: head.tableByteCount, limit: limit),
+        at: base + 8)
+    }
+    return head
   }
 
-  /// Where the first frame lies.
+  /// Where the first frame lies, for a length that ``decodeHead(_:limits:)`` let pass.
   package static func endOffset(tableByteCount: UInt64) -> UInt64 {
     Layout.aligned(Layout.frontTableOffset + UInt64(headByteCount) + tableByteCount)
   }

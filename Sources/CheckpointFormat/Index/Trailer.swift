@@ -88,6 +88,9 @@ package struct Trailer: Hashable, Sendable {
   package init(
     decoding bytes: RawSpan, fileByteCount: UInt64, limits: Limits
   ) throws(FormatError) {
+    guard bytes.byteCount == Self.byteCount, fileByteCount >= UInt64(Self.byteCount) else {
+      throw FormatError(.truncated(needed: UInt64(Self.byteCount)), at: 0)
+    }
     let base = fileByteCount - UInt64(Self.byteCount)
     let magicOffset = Self.byteCount - Self.magic.count
     guard bytes.extracting(droppingFirst: magicOffset).elementsEqual(Self.magic.rawSpan) else {
@@ -162,6 +165,18 @@ package struct Trailer: Hashable, Sendable {
       Layout.fileByteCount(sectionsEnd: end) == trailerOffset + UInt64(Self.byteCount)
     else { throw FormatError(.inconsistent("a gap before the trailer"), at: end) }
     return sections
+  }
+
+  /// Where the chunks lie: from the end of the front table to the first section.
+  package func chunkRegion(
+    frontTableByteCount: UInt64
+  ) throws(FormatError) -> Range<UInt64> {
+    let start = FrontTable.endOffset(tableByteCount: frontTableByteCount)
+    let end = section(.tensorTable).offset
+    guard start <= end else {
+      throw FormatError(.inconsistent("the front table reaches into the sections"), at: end)
+    }
+    return start..<end
   }
 
   /// The section of a required kind.
