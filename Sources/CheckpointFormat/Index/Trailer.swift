@@ -9,7 +9,7 @@ package struct SectionKind: RawRepresentable, Hashable, Sendable {
   package static let chunkTable = SectionKind(rawValue: 3)
   package static let metadata = SectionKind(rawValue: 4)
 
-  /// Each stands exactly once in every file.
+  /// Every file begins its directory with these, in this order; others may follow.
   package static let required: [SectionKind] = [.tensorTable, .nameOrder, .chunkTable, .metadata]
 }
 
@@ -126,7 +126,7 @@ package struct Trailer: Hashable, Sendable {
       bytes.extracting(0..<countOffset), count: count, trailerOffset: base, limits: limits)
   }
 
-  /// Reads the directory: ascending, without gaps but for alignment, each required kind once.
+  /// Reads the directory: ascending, without gaps but for alignment.
   private static func decodeSections(
     _ bytes: RawSpan, count: Int, trailerOffset: UInt64, limits: Limits
   ) throws(FormatError) -> [Section] {
@@ -150,8 +150,12 @@ package struct Trailer: Hashable, Sendable {
       sections.append(section)
     }
     try reader.skipZeros(reader.remainingByteCount)
-    for kind in SectionKind.required where sections.filter({ $0.kind == kind }).count != 1 {
-      throw FormatError(.inconsistent("a section is missing or stands twice"), at: trailerOffset)
+    // One order for what every file has: two files of one content do not differ by accident.
+    let required = SectionKind.required
+    guard sections.prefix(required.count).map(\.kind) == required,
+      !sections.dropFirst(required.count).contains(where: { required.contains($0.kind) })
+    else {
+      throw FormatError(.inconsistent("a section is missing or out of order"), at: trailerOffset)
     }
     let end = sections[sections.count - 1].endOffset
     let total = end - sections[0].offset
