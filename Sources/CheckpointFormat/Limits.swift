@@ -43,6 +43,8 @@ public struct Limits: Hashable, Sendable {
   package static let dimensionMax: UInt64 = 1 << 48
   /// The largest tensor, in bytes; not adjustable.
   package static let tensorByteCountMax: UInt64 = 1 << 62
+  /// The largest generation and training step, so that counting on cannot overflow.
+  package static let counterMax = UInt64(Int64.max)
 
   package func check(
     _ value: Int, _ limit: KeyPath<Limits, Int>, _ what: StaticText, at offset: UInt64

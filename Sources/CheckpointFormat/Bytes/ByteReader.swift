@@ -40,11 +40,22 @@ package struct ByteReader: ~Escapable {
     return result
   }
 
+  /// Reads a number that people count up: at most 2^63 - 1, so that the next one always exists.
+  package mutating func readCounter() throws(FormatError) -> UInt64 {
+    let start = fileOffset
+    let value = try read(UInt64.self)
+    guard value <= Limits.counterMax else {
+      throw FormatError(
+        .overLimit("counter", value: value, limit: Limits.counterMax), at: start)
+    }
+    return value
+  }
+
   /// Reads a 128-bit identifier.
   package mutating func readIdentifier() throws(FormatError) -> Identifier {
     let high = try read(UInt64.self)
     let low = try read(UInt64.self)
-    return Identifier(high: UInt64(bigEndian: high), low: UInt64(bigEndian: low))
+    return Identifier(high: high.byteSwapped, low: low.byteSwapped)
   }
 
   /// Reads text that must be valid UTF-8.

@@ -17,8 +17,8 @@ package struct ByteWriter {
   }
 
   package mutating func append(_ identifier: Identifier) {
-    append(identifier.high.bigEndian)
-    append(identifier.low.bigEndian)
+    append(identifier.high.byteSwapped)
+    append(identifier.low.byteSwapped)
   }
 
   package mutating func append(contentsOf other: some Sequence<UInt8>) {

@@ -125,9 +125,9 @@ extension CheckpointHeader {
     runIdentifier = try reader.readIdentifier()
     let parent = try reader.readIdentifier()
     parentIdentifier = parent == .zero ? nil : parent
-    step = try reader.read(UInt64.self)
+    step = try reader.readCounter()
     savedAt = Int64(bitPattern: try reader.read(UInt64.self))
-    supersededGeneration = try reader.read(UInt64.self)
+    supersededGeneration = try reader.readCounter()
     chunkByteCount = try Self.decodeChunkByteCount(&reader, limits: limits)
     let branchPointCount = Int(try reader.read(UInt32.self))
     let writerByteCount = Int(try reader.read(UInt32.self))
@@ -144,7 +144,7 @@ extension CheckpointHeader {
     for _ in 0..<branchPointCount {
       branchPoints.append(
         BranchPoint(
-          generation: try reader.read(UInt64.self), step: try reader.read(UInt64.self),
+          generation: try reader.readCounter(), step: try reader.readCounter(),
           identifier: try reader.readIdentifier()))
     }
     try reader.skipZeros(reader.remainingByteCount)

@@ -13,6 +13,7 @@ package struct FileStart: Hashable, Sendable {
   package var readFeatures: FeatureSet
   /// What a tool that rewrites the file must understand.
   package var preserveFeatures: FeatureSet
+  /// 1 to 2^63 - 1.
   package var generation: UInt64
   package var saveIdentifier: Identifier
 
@@ -45,6 +46,7 @@ package struct FileStart: Hashable, Sendable {
     formatVersion = try reader.read(UInt32.self)
     readFeatures = FeatureSet(rawValue: try reader.read(UInt64.self))
     preserveFeatures = FeatureSet(rawValue: try reader.read(UInt64.self))
+    let generationOffset = reader.fileOffset
     generation = try reader.read(UInt64.self)
     saveIdentifier = try reader.readIdentifier()
     let reserved = try reader.read(UInt32.self)
@@ -57,6 +59,9 @@ package struct FileStart: Hashable, Sendable {
     }
     guard reserved == 0 else {
       throw FormatError(.reservedNotZero, at: UInt64(Self.checksumOffset - 4))
+    }
+    guard generation >= 1, generation <= Limits.counterMax else {
+      throw FormatError(.inconsistent("generation that is never counted"), at: generationOffset)
     }
   }
 
