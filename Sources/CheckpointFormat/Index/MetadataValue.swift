@@ -110,6 +110,8 @@ extension MetadataValue {
   }
 
   /// The deepest nesting of brackets outside strings, found without recursion.
+  ///
+  /// The text need not be valid JSON; brackets that close nothing count for nothing.
   package static func jsonDepth(_ text: String) -> Int {
     var depth = 0
     var deepest = 0
@@ -131,7 +133,7 @@ extension MetadataValue {
       case UInt8(ascii: "["), UInt8(ascii: "{"):
         depth += 1
         deepest = max(deepest, depth)
-      case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+      case UInt8(ascii: "]"), UInt8(ascii: "}"): depth = max(0, depth - 1)
       default: break
       }
     }
