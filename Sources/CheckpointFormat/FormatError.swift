@@ -43,7 +43,7 @@ package struct FormatError: Error, Hashable, Sendable {
   /// Whether the bytes may be fine and only this build, or its limits, cannot read them.
   package var isUnsupported: Bool {
     switch kind {
-    case .unsupportedVersion, .unsupportedFeatures: true
+    case .unsupportedVersion, .unsupportedFeatures, .overLimit: true
     default: false
     }
   }
