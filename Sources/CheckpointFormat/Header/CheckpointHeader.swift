@@ -70,14 +70,28 @@ public struct CheckpointHeader: Hashable, Sendable {
     self.savedAt = savedAt
     self.supersededGeneration = supersededGeneration
     self.chunkByteCount = chunkByteCount
-    self.writer = writer
+    self.writer = Self.clipped(writer)
     self.branchPoints = branchPoints.suffix(Self.branchPointCountMax)
   }
 }
 
 extension CheckpointHeader {
+  /// As much of a writer's name as fits, cut between characters.
+  private static func clipped(_ writer: String) -> String {
+    var end = writer.startIndex
+    var byteCount = 0
+    for scalar in writer.unicodeScalars {
+      byteCount += scalar.utf8.count
+      guard byteCount <= writerByteCountMax else { break }
+      end = writer.unicodeScalars.index(after: end)
+    }
+    return String(writer[..<end])
+  }
+
   /// Encodes the first 4,096 bytes of a file.
   package var encoded: [UInt8] {
+    precondition(writer.utf8.count <= Self.writerByteCountMax, "the writer's name is too long")
+    precondition(branchPoints.count <= Self.branchPointCountMax, "too many branch points")
     var bytes = ByteWriter(reservingCapacity: Self.byteCount)
     let start = FileStart(
       formatVersion: formatVersion, readFeatures: readFeatures,
