@@ -1,6 +1,8 @@
 /// The largest numbers a reader accepts from a file, checked before memory is asked for.
 ///
-/// The writer refuses to save what a reader with the default limits would refuse to open.
+/// The writer refuses to save what a reader with the default limits would refuse to open. The
+/// defaults are also the most there is: a larger number has the effect of the default, a negative
+/// one that of 0.
 ///
 /// - SeeAlso: docs/format.md, section 11.
 public struct Limits: Hashable, Sendable {
@@ -46,12 +48,23 @@ public struct Limits: Hashable, Sendable {
   /// The largest generation and training step, so that counting on cannot overflow.
   package static let counterMax = UInt64(Int64.max)
 
+  /// The limit in effect: the fields on disk are no wider than the defaults need.
+  package subscript(_ limit: KeyPath<Limits, Int>) -> UInt64 {
+    UInt64(max(0, min(self[keyPath: limit], Limits.default[keyPath: limit])))
+  }
+
   package func check(
     _ value: Int, _ limit: KeyPath<Limits, Int>, _ what: StaticText, at offset: UInt64
   ) throws(FormatError) {
-    let limit = self[keyPath: limit]
+    try check(UInt64(value), limit, what, at: offset)
+  }
+
+  package func check(
+    _ value: UInt64, _ limit: KeyPath<Limits, Int>, _ what: StaticText, at offset: UInt64
+  ) throws(FormatError) {
+    let limit = self[limit]
     guard value <= limit else {
-      throw FormatError(.overLimit(what, value: UInt64(value), limit: UInt64(limit)), at: offset)
+      throw FormatError(.overLimit(what, value: value, limit: limit), at: offset)
     }
   }
 }

@@ -43,11 +43,9 @@ package enum FrontTable {
     let head = Head(
       checksum: try reader.read(UInt32.self), tableByteCount: try reader.read(UInt64.self),
       saveIdentifier: try reader.readIdentifier())
-    let limit = UInt64(limits.indexByteCountMax)
-    guard head.tableByteCount <= limit else {
-      throw FormatError(
-        .overLimit("size of the front table", value: head.tableByteCount, limit: limit),
-        at: base + 8)
+    // Damage and not a limit, because no checksum has spoken for the number yet.
+    guard head.tableByteCount <= limits[\.indexByteCountMax] else {
+      throw FormatError(.inconsistent("length of the front table"), at: base + 8)
     }
     return head
   }

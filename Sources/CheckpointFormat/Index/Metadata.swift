@@ -68,23 +68,25 @@ public struct Metadata: Hashable, Sendable {
 extension Metadata {
   /// Encodes the section; throws what a reader within `limits` would refuse.
   package func encoded(limits: Limits = .default) throws(FormatError) -> [UInt8] {
+    try limits.check(values.count, \.metadataCountMax, "number of values", at: 0)
     var writer = ByteWriter()
     writer.append(UInt32(values.count))
     writer.append(UInt32(0))
     for domain in Domain.allCases {
       for (name, value) in entries(of: domain) {
         let bytes = value.encoded
+        // The widths of the two fields hold whatever the limits let pass.
         try limits.check(bytes.count, \.metadataValueByteCountMax, "size of a value", at: 0)
+        try limits.check(name.utf8.count, \.nameByteCountMax, "length of a value's name", at: 0)
         writer.append(domain.rawValue)
         writer.append(value.code)
-        writer.append(UInt16(clamping: name.utf8.count))
+        writer.append(UInt16(name.utf8.count))
         writer.append(UInt32(bytes.count))
         writer.append(contentsOf: name.utf8)
         writer.append(contentsOf: bytes)
-        // Whatever the reader would refuse is refused here too, by the reader's own code.
-        try limits.check(name.utf8.count, \.nameByteCountMax, "length of a value's name", at: 0)
       }
     }
+    // Whatever the reader would refuse is refused here too, by the reader's own code.
     _ = try Metadata(decoding: writer.bytes.rawSpan, at: 0, limits: limits)
     return writer.bytes
   }

@@ -52,7 +52,7 @@ package struct TensorTable: Hashable, Sendable {
       return
     }
     let count = grid.chunkCount(of: byteCount)
-    let limit = UInt64(limits.chunkCountMax)
+    let limit = limits[\.chunkCountMax]
     guard count <= limit - min(limit, UInt64(chunkCount)) else {
       throw FormatError(.overLimit("number of chunks", value: count, limit: limit), at: offset)
     }

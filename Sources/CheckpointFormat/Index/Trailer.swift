@@ -159,12 +159,7 @@ package struct Trailer: Hashable, Sendable {
     }
     let end = sections[sections.count - 1].endOffset
     let total = end - sections[0].offset
-    guard total <= UInt64(limits.indexByteCountMax) else {
-      throw FormatError(
-        .overLimit(
-          "size of all sections", value: total, limit: UInt64(limits.indexByteCountMax)),
-        at: trailerOffset)
-    }
+    try limits.check(total, \.indexByteCountMax, "size of all sections", at: trailerOffset)
     guard
       Layout.fileByteCount(sectionsEnd: end) == trailerOffset + UInt64(Self.byteCount)
     else { throw FormatError(.inconsistent("a gap before the trailer"), at: end) }

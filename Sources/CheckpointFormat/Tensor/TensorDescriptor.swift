@@ -52,7 +52,7 @@ extension TensorDescriptor {
   /// Whether a name may stand in a checkpoint: length within limits, no control characters.
   package static func isValidName(_ name: String, limits: Limits = .default) -> Bool {
     let byteCount = name.utf8.count
-    guard byteCount >= 1, byteCount <= limits.nameByteCountMax else { return false }
+    guard byteCount >= 1, byteCount <= limits[\.nameByteCountMax] else { return false }
     // C0 controls, DELETE and C1 controls could steer the terminal that a name is printed on.
     return !name.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
   }
