@@ -77,7 +77,7 @@ package enum CheckpointName: Hashable, Sendable {
   /// Reads at least `width` digits, with leading zeros only up to that width.
   private static func number(_ digits: some StringProtocol, width: Int) -> UInt64? {
     guard digits.utf8.allSatisfy({ (48...57).contains($0) }), let value = UInt64(digits),
-      padded(value, width) == digits
+      value <= Limits.counterMax, padded(value, width) == digits
     else { return nil }
     return value
   }

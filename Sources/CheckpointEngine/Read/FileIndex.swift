@@ -29,11 +29,7 @@ package struct FileIndex: Sendable {
         grid: ChunkGrid(chunkByteCount: header.chunkByteCount), limits: limits)
       nameOrder = try NameOrder(
         decoding: order.rawSpan, at: trailer.section(.nameOrder).offset, of: tensors)
-      let start = FrontTable.endOffset(tableByteCount: UInt64(table.count))
-      guard start <= trailer.sections[0].offset else {
-        throw FormatError(.inconsistent("the front table reaches into the sections"), at: start)
-      }
-      chunkRegion = start..<trailer.sections[0].offset
+      chunkRegion = try trailer.chunkRegion(frontTableByteCount: UInt64(table.count))
       chunks = try ChunkTable(
         decoding: chunkTable.rawSpan, at: trailer.section(.chunkTable).offset, of: tensors,
         filling: chunkRegion)

@@ -22,6 +22,7 @@ extension CheckpointStore {
     _ plan: SavePlan, step: UInt64, write: (TensorSink) throws -> Void
   ) throws -> SaveReceipt {
     try requireWritable()
+    precondition(step <= Limits.counterMax, "steps are counted up to 2^63 - 1")
     let start = options.device.timeSource.monotonic()
     if run == nil { beginFreshRun() }
     let header = try nextHeader(step: step)
@@ -77,17 +78,15 @@ extension CheckpointStore {
 
   private func nextHeader(step: UInt64) throws(CheckpointError) -> CheckpointHeader {
     guard let run else { preconditionFailure("a save begins a run first") }
-    guard lastGeneration < .max else {
+    guard lastGeneration < Limits.counterMax else {
       throw CheckpointError(.overLimit, "The store has used up its generations.")
     }
-    var writer = options.writer
-    while writer.utf8.count > CheckpointHeader.writerByteCountMax { writer.removeLast() }
     return CheckpointHeader(
       generation: lastGeneration + 1, saveIdentifier: makeIdentifier(),
       checkpointIdentifier: makeIdentifier(), runIdentifier: run.runIdentifier,
       parentIdentifier: run.parentIdentifier, step: step,
       savedAt: options.device.timeSource.now(), supersededGeneration: run.supersededGeneration,
-      chunkByteCount: options.chunkByteCount, writer: writer, branchPoints: run.branchPoints)
+      chunkByteCount: options.chunkByteCount, writer: options.writer, branchPoints: run.branchPoints)
   }
 
   /// Makes the new name durable; if that fails, the file stays, since it may well survive.
