@@ -86,7 +86,8 @@ extension CheckpointStore {
       checkpointIdentifier: makeIdentifier(), runIdentifier: run.runIdentifier,
       parentIdentifier: run.parentIdentifier, step: step,
       savedAt: options.device.timeSource.now(), supersededGeneration: run.supersededGeneration,
-      chunkByteCount: options.chunkByteCount, writer: options.writer, branchPoints: run.branchPoints)
+      chunkByteCount: options.chunkByteCount, writer: options.writer, branchPoints: run.branchPoints
+    )
   }
 
   /// Makes the new name durable; if that fails, the file stays, since it may well survive.

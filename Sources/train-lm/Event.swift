@@ -1,0 +1,74 @@
+internal import CheckpointTraining
+internal import CommandLineTool
+
+/// What happened, as one line of JSON on standard output; the fields are those of docs/json.md.
+struct Event {
+  private let fields: [(String, JSONValue)]
+
+  private init(_ name: String, _ fields: [(String, JSONValue)]) {
+    self.fields = [("event", .string(name))] + fields
+  }
+
+  func emit() { StandardStreams.writeOutput(JSONValue.object(fields).text) }
+
+  static func started(seed: UInt64, maxSteps: Int) -> Event {
+    Event("started", [("seed", .uint(seed)), ("max_steps", .int(Int64(maxSteps)))])
+  }
+
+  static func resumed(_ checkpoint: ResumedCheckpoint, _ skipped: [SkippedCheckpoint]) -> Event {
+    Event(
+      "resumed",
+      [
+        ("step", .int(Int64(checkpoint.step))), ("generation", .uint(checkpoint.generation)),
+        ("path", .string(checkpoint.path)),
+        (
+          "skipped",
+          .array(
+            skipped.map {
+              .object([("path", .string($0.path)), ("reason", .string($0.reason.message))])
+            })
+        ),
+      ])
+  }
+
+  static func step(_ step: Int, loss: Float, learningRate: Float) -> Event {
+    Event(
+      "step",
+      [("step", .int(Int64(step))), ("loss", .float(loss)), ("lr", .float(learningRate))])
+  }
+
+  static func eval(_ step: Int, loss: Float) -> Event {
+    Event("eval", [("step", .int(Int64(step))), ("eval_loss", .float(loss))])
+  }
+
+  static func saved(_ receipt: SaveReceipt, _ retention: RetentionReport) -> Event {
+    Event(
+      "saved",
+      [
+        ("step", .uint(receipt.step)), ("generation", .uint(receipt.generation)),
+        ("path", .string(receipt.path)), ("durable", .bool(true)),
+        ("bytes", .uint(receipt.byteCount)), ("seconds", .double(receipt.seconds)),
+        ("removed", .array(retention.removed.map { .string($0) })),
+      ])
+  }
+
+  static func saveFailed(_ step: Int, _ error: CheckpointError) -> Event {
+    Event(
+      "save_failed",
+      [
+        ("step", .int(Int64(step))), ("code", .string(error.code.description)),
+        ("error", .string(error.message)),
+      ])
+  }
+
+  static func done(
+    _ step: Int, evalLoss: Float, unigramEntropy: Double, digest: String
+  ) -> Event {
+    Event(
+      "done",
+      [
+        ("step", .int(Int64(step))), ("eval_loss", .float(evalLoss)),
+        ("unigram_entropy", .double(unigramEntropy)), ("state_sha256", .string(digest)),
+      ])
+  }
+}

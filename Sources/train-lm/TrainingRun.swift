@@ -1,0 +1,100 @@
+internal import CheckpointTraining
+internal import CommandLineTool
+internal import LanguageModel
+
+/// The training loop: steps, evaluations, saves, and an event for each.
+struct TrainingRun {
+  private let options: TrainOptions
+  private let trainer: Trainer
+  private let manager: CheckpointManager
+  private let progress: TrainingProgress
+  private var evalLoss: Float?
+
+  init(_ options: TrainOptions) throws {
+    self.options = options
+    let corpus = try Corpus(contentsOf: options.data)
+    trainer = try Trainer(configuration: options.configuration, corpus: corpus)
+    manager = try CheckpointManager(
+      directory: options.outputDirectory, saving: .every(steps: options.saveSteps),
+      keeping: options.saveTotalLimit.map { .last($0) } ?? .all,
+      options: StoreOptions(
+        threads: options.configuration.threads, lockTimeout: options.lockTimeout,
+        writer: "train-lm (\(StoreOptions.libraryName))"))
+    progress = TrainingProgress(stepCount: options.configuration.maxSteps)
+  }
+
+  /// Trains to the last step.
+  mutating func run() throws {
+    describe()
+    try resume()
+    while trainer.step < options.configuration.maxSteps {
+      let (loss, learningRate) = trainer.trainStep()
+      progress.step(trainer.step, loss: trainer.smoothedLoss, evalLoss: evalLoss)
+      if trainer.step % options.loggingSteps == 0 {
+        Event.step(trainer.step, loss: loss, learningRate: learningRate).emit()
+      }
+      if trainer.step % options.evalSteps == 0 { evaluate() }
+      try saveIfDue(loss: loss)
+    }
+    progress.finish()
+    try finish()
+  }
+
+  private func describe() {
+    let parameterCount = trainer.parameters.reduce(0) { $0 + $1.values.count }
+    progress.note(
+      "Training a GPT of \(parameterCount) parameters on \(trainer.corpus.tokens.count) "
+        + "characters of \(escaped(options.data)), \(options.configuration.threads) threads.")
+  }
+
+  private func resume() throws {
+    let result = try manager.resume(trainer, from: options.resumeSource)
+    for skipped in result.skipped { progress.note("Skipped: \(skipped.reason.message)") }
+    guard let checkpoint = result.checkpoint else {
+      Event.started(
+        seed: options.configuration.seed, maxSteps: options.configuration.maxSteps
+      ).emit()
+      return
+    }
+    Event.resumed(checkpoint, result.skipped).emit()
+    progress.note(
+      "Resumed after step \(checkpoint.step) from \(escaped(checkpoint.path)); "
+        + "\(options.configuration.maxSteps) steps in all.")
+    guard let saved = trainer.savedConfiguration else { return }
+    for difference in options.configuration.differences(from: saved) {
+      progress.note("This changes the trajectory of the run: \(difference)")
+    }
+  }
+
+  private mutating func evaluate() {
+    let loss = trainer.evaluate()
+    evalLoss = loss
+    Event.eval(trainer.step, loss: loss).emit()
+  }
+
+  private func saveIfDue(loss: Float) throws {
+    var metrics = ["loss": Double(loss)]
+    if let evalLoss { metrics["eval_loss"] = Double(evalLoss) }
+    switch try manager.stepCompleted(trainer.step, state: trainer, metrics: metrics) {
+    case .notDue: break
+    case .saved(let receipt, let retention):
+      Event.saved(receipt, retention).emit()
+      for warning in retention.warnings { progress.note(warning) }
+    case .failed(let error):
+      Event.saveFailed(trainer.step, error).emit()
+      progress.note("The save after step \(trainer.step) failed. \(error.message)")
+    }
+  }
+
+  private mutating func finish() throws {
+    if trainer.step % options.evalSteps != 0 || evalLoss == nil { evaluate() }
+    let entropy = trainer.corpus.unigramEntropy
+    let loss = evalLoss ?? .nan
+    Event.done(
+      trainer.step, evalLoss: loss, unigramEntropy: entropy, digest: try stateDigest(of: trainer)
+    ).emit()
+    progress.note(
+      "Held-out loss \(loss) nats a character, \(Double(loss) / entropy) of the unigram entropy.")
+    try manager.finish()
+  }
+}
