@@ -53,6 +53,9 @@ let package = Package(
       name: "CheckpointEngineTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
     .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
     .testTarget(
+      name: "EndToEndTests",
+      dependencies: ["CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify"]),
+    .testTarget(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
   ]
 )

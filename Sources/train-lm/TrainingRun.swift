@@ -31,13 +31,17 @@ struct TrainingRun {
       let (loss, learningRate) = trainer.trainStep()
       progress.step(trainer.step, loss: trainer.smoothedLoss, evalLoss: evalLoss)
       if trainer.step % options.loggingSteps == 0 {
-        Event.step(trainer.step, loss: loss, learningRate: learningRate).emit()
+        emit(.step(trainer.step, loss: loss, learningRate: learningRate))
       }
       if trainer.step % options.evalSteps == 0 { evaluate() }
       try saveIfDue(loss: loss)
     }
-    progress.finish()
     try finish()
+  }
+
+  private func emit(_ event: Event) {
+    progress.clear()
+    event.emit()
   }
 
   private func describe() {
@@ -51,12 +55,11 @@ struct TrainingRun {
     let result = try manager.resume(trainer, from: options.resumeSource)
     for skipped in result.skipped { progress.note("Skipped: \(skipped.reason.message)") }
     guard let checkpoint = result.checkpoint else {
-      Event.started(
-        seed: options.configuration.seed, maxSteps: options.configuration.maxSteps
-      ).emit()
+      emit(
+        .started(seed: options.configuration.seed, maxSteps: options.configuration.maxSteps))
       return
     }
-    Event.resumed(checkpoint, result.skipped).emit()
+    emit(.resumed(checkpoint, result.skipped))
     progress.note(
       "Resumed after step \(checkpoint.step) from \(escaped(checkpoint.path)); "
         + "\(options.configuration.maxSteps) steps in all.")
@@ -69,7 +72,7 @@ struct TrainingRun {
   private mutating func evaluate() {
     let loss = trainer.evaluate()
     evalLoss = loss
-    Event.eval(trainer.step, loss: loss).emit()
+    emit(.eval(trainer.step, loss: loss))
   }
 
   private func saveIfDue(loss: Float) throws {
@@ -78,10 +81,10 @@ struct TrainingRun {
     switch try manager.stepCompleted(trainer.step, state: trainer, metrics: metrics) {
     case .notDue: break
     case .saved(let receipt, let retention):
-      Event.saved(receipt, retention).emit()
+      emit(.saved(receipt, retention))
       for warning in retention.warnings { progress.note(warning) }
     case .failed(let error):
-      Event.saveFailed(trainer.step, error).emit()
+      emit(.saveFailed(trainer.step, error))
       progress.note("The save after step \(trainer.step) failed. \(error.message)")
     }
   }
@@ -90,9 +93,10 @@ struct TrainingRun {
     if trainer.step % options.evalSteps != 0 || evalLoss == nil { evaluate() }
     let entropy = trainer.corpus.unigramEntropy
     let loss = evalLoss ?? .nan
-    Event.done(
-      trainer.step, evalLoss: loss, unigramEntropy: entropy, digest: try stateDigest(of: trainer)
-    ).emit()
+    emit(
+      .done(
+        trainer.step, evalLoss: loss, unigramEntropy: entropy,
+        digest: try stateDigest(of: trainer)))
     progress.note(
       "Held-out loss \(loss) nats a character, \(Double(loss) / entropy) of the unigram entropy.")
     try manager.finish()

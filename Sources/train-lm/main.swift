@@ -1,1 +1,1 @@
-print("train-lm")
+TrainCommand.run(Array(CommandLine.arguments.dropFirst()))

@@ -1,0 +1,61 @@
+internal import LanguageModel
+
+extension TrainOptions {
+  /// The text of `--help`.
+  static var help: String {
+    let defaults = TrainerConfiguration()
+    return """
+      train-lm trains a small GPT on the characters of a text, with checkpoints.
+
+      usage: train-lm [--output_dir DIR] [--resume_from_checkpoint] [options]
+
+      Kill it at any moment and run the same command with --resume_from_checkpoint: it
+      goes on from the newest intact checkpoint, bit for bit.
+
+      data and checkpoints                                             default
+        --data PATH                     a text file, or a directory of docs
+                                        .md and .txt files
+        --output_dir DIR                where checkpoints go           runs/train-lm
+        --save_steps N                  save after every N steps       100
+        --save_total_limit N            keep the newest N; 0 keeps all 0
+        --resume_from_checkpoint [latest|never|STEP|PATH]
+                                        without a value: latest        a fresh run
+        --overwrite_output_dir          a fresh run over old
+                                        checkpoints, which age by
+                                        retention
+        --lock_timeout SECONDS          wait for another writer        0
+
+      training
+        --max_steps N                   optimizer steps in all         \(defaults.maxSteps)
+        --batch_size N                  windows in a batch             \(defaults.batchSize)
+        --gradient_accumulation_steps N batches in a step              \
+      \(defaults.gradientAccumulationSteps)
+        --learning_rate X               after the warm-up              \(defaults.learningRate)
+        --min_learning_rate X           at the last step               \
+      \(defaults.minimumLearningRate)
+        --warmup_steps N                                               \(defaults.warmupSteps)
+        --weight_decay X                of matrices                    \(defaults.weightDecay)
+        --dropout X                                                    \(defaults.dropout)
+        --seed N                                                       \(defaults.seed)
+        --threads N                     the result is the same         \(defaults.threads)
+
+      model
+        --block_size N                  characters in a window         \(defaults.blockSize)
+        --n_layer N                     transformer blocks             \(defaults.layerCount)
+        --n_head N                      attention heads                \(defaults.headCount)
+        --n_embd N                      width                          \(defaults.embeddingSize)
+        --untied_head                   an output head of its own      tied
+
+      output
+        --eval_steps N                  evaluate after every N steps   200
+        --logging_steps N               a step event every N steps     20
+        --help, --version
+
+      Standard output has one JSON object a line: started, resumed, step, eval, saved,
+      save_failed, done. Progress is on standard error. Hyphens and underscores in option
+      names are alike.
+
+      exit status: 0 done, 1 error, 64 usage
+      """
+  }
+}
