@@ -1,1 +1,1 @@
-print("ckpt-verify")
+VerifyCommand.run(Array(CommandLine.arguments.dropFirst()))

@@ -12,8 +12,10 @@ extension CheckpointReader {
   public func verify(
     _ level: VerificationLevel = .full, progress: ((_ done: UInt64, _ of: UInt64) -> Void)? = nil
   ) -> VerificationReport {
-    var report = VerificationReport(
-      path: path, level: level, findings: [], checkedChunkCount: 0, byteCount: byteCount)
+    var report = VerificationReport(path: path, level: level, byteCount: byteCount)
+    report.header = header
+    report.tensorCount = index.tensors.entries.count
+    report.chunkCount = index.chunks.entries.count
     collect(into: &report) { () throws(CheckpointError) in try verifyFrontTable() }
     if level != .quick { verifyChunks(level, into: &report, progress: progress) }
     verifySections(into: &report)

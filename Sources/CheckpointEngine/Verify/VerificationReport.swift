@@ -1,3 +1,5 @@
+public import CheckpointFormat
+
 /// How much of a checkpoint is examined.
 public enum VerificationLevel: String, Hashable, Sendable, CaseIterable {
   /// Header, front table, sections and trailer: no chunk is read.
@@ -20,6 +22,21 @@ public struct VerificationReport: Sendable {
   public var checkedChunkCount: Int
   /// Bytes of the file.
   public var byteCount: UInt64
+  /// The header, if the index could be read.
+  public var header: CheckpointHeader?
+  /// Tensors of the file, aliases included.
+  public var tensorCount = 0
+  /// Chunks of the file.
+  public var chunkCount = 0
+
+  init(path: String, level: VerificationLevel, byteCount: UInt64, findings: [CheckpointError] = [])
+  {
+    self.path = path
+    self.level = level
+    self.findings = findings
+    checkedChunkCount = 0
+    self.byteCount = byteCount
+  }
 
   /// Whether nothing was found.
   public var isIntact: Bool { findings.isEmpty }

@@ -61,8 +61,7 @@ public struct Verifier: Sendable {
   private func failed(
     _ path: String, _ level: VerificationLevel, _ error: CheckpointError, byteCount: UInt64
   ) -> VerificationReport {
-    VerificationReport(
-      path: path, level: level, findings: [error], checkedChunkCount: 0, byteCount: byteCount)
+    VerificationReport(path: path, level: level, byteCount: byteCount, findings: [error])
   }
 
   /// A name of ours that contradicts the header is a finding; a foreign name says nothing.
