@@ -6,18 +6,20 @@ extension CheckpointError {
     in path: String, _ error: FormatError, tensor: String? = nil, chunk: Int? = nil
   ) {
     let code: Code
-    var advice = "Run ckpt-verify to see the extent."
+    let advice: String
     switch error.kind {
     case .unsupportedVersion, .unsupportedFeatures:
       code = .unsupported
-      advice = "Use a newer build, or choose another checkpoint by step or path."
+      advice = " Use a newer build, or choose another checkpoint by step or path."
     case .overLimit:
       code = .unsupported
-      advice = "Raise the reader's limits if you trust the file."
-    default: code = .corrupted
+      advice = " Raise the reader's limits if you trust the file."
+    default:
+      code = .corrupted
+      advice = ""
     }
     self.init(
-      code, "\(escaped(path)), offset \(error.offset): \(error.description) \(advice)",
+      code, "\(escaped(path)), offset \(error.offset): \(error.description)\(advice)",
       at: Location(path: path, offset: error.offset, tensor: tensor, chunk: chunk))
   }
 }

@@ -35,7 +35,9 @@ extension CheckpointReader {
         return error
       }
     }
-    if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
+    guard var failure = failures.lazy.compactMap({ $0 }).first else { return }
+    if failure.code == .corrupted { failure.message += " Run ckpt-verify to see the extent." }
+    throw failure
   }
 
   /// Loads what chunk `chunk` has of `range` to its place in `target`.
