@@ -2,7 +2,7 @@
 ///
 /// The encoding stands twice in a file: behind the header, for salvage, and as a section.
 ///
-/// - SeeAlso: docs/format.md, section 6.
+/// - SeeAlso: docs/format.md, section 6.2.
 package struct TensorTable: Hashable, Sendable {
   /// A record without dimensions and name.
   package static let recordByteCount = 16

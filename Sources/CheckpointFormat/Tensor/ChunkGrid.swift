@@ -1,4 +1,6 @@
 /// How tensors are cut into chunks: row-major bytes, full chunks first, one shorter at the end.
+///
+/// - SeeAlso: docs/format.md, section 6.4.
 package struct ChunkGrid: Hashable, Sendable {
   /// Bytes of a full chunk before encoding.
   package let chunkByteCount: Int

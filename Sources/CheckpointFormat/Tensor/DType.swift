@@ -1,4 +1,4 @@
-/// The type of a tensor's elements; raw values are the codes of docs/format.md, section 5.
+/// The type of a tensor's elements; raw values are the codes of docs/format.md, section 6.3.
 public enum DType: UInt8, Hashable, Sendable, CaseIterable {
   /// One byte, 0 or 1. Other bytes are kept as they are.
   case bool = 1
