@@ -159,7 +159,7 @@ struct TensorTableTests {
     let ones = TensorDescriptor(name: "w", dtype: .bool, shape: [Int](repeating: 1, count: 256))
     #expect(isOverLimit(append(ones, limits: limits)))
     let long = TensorDescriptor(name: String(repeating: "n", count: 4097), dtype: .bool, shape: [])
-    #expect(isInconsistent(append(long, limits: limits)))
+    #expect(isOverLimit(append(long, limits: limits)))
     limits.rankMax = -1
     #expect(
       isOverLimit(append(TensorDescriptor(name: "w", dtype: .bool, shape: []), limits: limits))
@@ -174,11 +174,11 @@ struct TensorTableTests {
     }
     #expect(isInconsistent(append(tensor(""))))
     #expect(append(tensor(String(repeating: "n", count: 4096))) == nil)
-    #expect(isInconsistent(append(tensor(String(repeating: "n", count: 4097)))))
+    #expect(isOverLimit(append(tensor(String(repeating: "n", count: 4097)))))
     #expect(append(tensor(String(repeating: "é", count: 2048))) == nil)
-    #expect(isInconsistent(append(tensor(String(repeating: "é", count: 2049)))))
+    #expect(isOverLimit(append(tensor(String(repeating: "é", count: 2049)))))
     #expect(append(tensor(String(repeating: "n", count: 512)), limits: .strict) == nil)
-    #expect(isInconsistent(append(tensor(String(repeating: "n", count: 513)), limits: .strict)))
+    #expect(isOverLimit(append(tensor(String(repeating: "n", count: 513)), limits: .strict)))
     #expect(isInconsistent(refusal(of: table(record(shape: [1], name: [])))))
   }
 

@@ -127,9 +127,10 @@ extension Metadata {
     let nameByteCount = Int(try reader.read(UInt16.self))
     let valueByteCount = Int(try reader.read(UInt32.self))
     try limits.check(valueByteCount, \.metadataValueByteCountMax, "size of a value", at: offset)
+    try limits.check(nameByteCount, \.nameByteCountMax, "length of a value's name", at: offset)
     let name = try reader.readString(nameByteCount)
     guard name.isEmpty || TensorDescriptor.isValidName(name, limits: limits) else {
-      throw FormatError(.inconsistent("a value's name is too long or unprintable"), at: offset)
+      throw FormatError(.inconsistent("a value's name is unprintable"), at: offset)
     }
     let value = try MetadataValue(
       code: code, decoding: &reader, byteCount: valueByteCount, limits: limits)

@@ -34,8 +34,10 @@ package struct TensorTable: Hashable, Sendable {
   ) throws(FormatError) {
     try limits.check(entries.count + 1, \.tensorCountMax, "number of tensors", at: offset)
     try limits.check(descriptor.shape.count, \.rankMax, "rank of a tensor", at: offset)
+    try limits.check(
+      descriptor.name.utf8.count, \.nameByteCountMax, "length of a tensor's name", at: offset)
     guard TensorDescriptor.isValidName(descriptor.name, limits: limits) else {
-      throw FormatError(.inconsistent("a tensor's name is too long or unprintable"), at: offset)
+      throw FormatError(.inconsistent("a tensor's name is empty or unprintable"), at: offset)
     }
     guard let byteCount = descriptor.checkedByteCount else {
       throw FormatError(.inconsistent("a tensor's shape is impossible"), at: offset)
