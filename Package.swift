@@ -57,6 +57,7 @@ let package = Package(
       dependencies: ["CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify"]),
     .testTarget(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
+    .testTarget(name: "TidyTests", dependencies: ["CheckpointFormat"]),  // rules of the house
   ]
 )
 
