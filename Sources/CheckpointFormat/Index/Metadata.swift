@@ -129,7 +129,7 @@ extension Metadata {
     try limits.check(valueByteCount, \.metadataValueByteCountMax, "size of a value", at: offset)
     try limits.check(nameByteCount, \.nameByteCountMax, "length of a value's name", at: offset)
     let name = try reader.readString(nameByteCount)
-    guard name.isEmpty || TensorDescriptor.isValidName(name, limits: limits) else {
+    guard TensorDescriptor.isPrintable(name) else {
       throw FormatError(.inconsistent("a value's name is unprintable"), at: offset)
     }
     let value = try MetadataValue(

@@ -36,7 +36,7 @@ package struct TensorTable: Hashable, Sendable {
     try limits.check(descriptor.shape.count, \.rankMax, "rank of a tensor", at: offset)
     try limits.check(
       descriptor.name.utf8.count, \.nameByteCountMax, "length of a tensor's name", at: offset)
-    guard TensorDescriptor.isValidName(descriptor.name, limits: limits) else {
+    guard !descriptor.name.isEmpty, TensorDescriptor.isPrintable(descriptor.name) else {
       throw FormatError(.inconsistent("a tensor's name is empty or unprintable"), at: offset)
     }
     guard let byteCount = descriptor.checkedByteCount else {

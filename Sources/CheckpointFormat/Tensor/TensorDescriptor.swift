@@ -52,8 +52,18 @@ extension TensorDescriptor {
   /// Whether a name may stand in a checkpoint: length within limits, no control characters.
   package static func isValidName(_ name: String, limits: Limits = .default) -> Bool {
     let byteCount = name.utf8.count
-    guard byteCount >= 1, byteCount <= limits[\.nameByteCountMax] else { return false }
-    // C0 controls, DELETE and C1 controls could steer the terminal that a name is printed on.
-    return !name.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
+    return byteCount >= 1 && byteCount <= limits[\.nameByteCountMax] && isPrintable(name)
+  }
+
+  /// Whether a text has no C0 control, DELETE or C1 control: these could steer the terminal that a
+  /// name is printed on.
+  package static func isPrintable(_ text: String) -> Bool {
+    var previous: UInt8 = 0
+    for byte in text.utf8 {
+      // C1 controls, U+0080 to U+009F, are C2 80 to C2 9F in UTF-8.
+      if byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte <= 0x9F) { return false }
+      previous = byte
+    }
+    return true
   }
 }
