@@ -91,7 +91,8 @@ extension Rule {
 
   /// Where the compiler's word on data races may be overruled.
   private static let uncheckedSendableFiles: Set<String> = [
-    "Sources/CheckpointEngine/WorkerPool.swift", "Sources/CheckpointStorage/WorkerPool.swift",
+    "Sources/CheckpointStorage/Job.swift", "Sources/CheckpointStorage/JobQueue.swift",
+    "Sources/CheckpointStorage/ParallelLoop.swift", "Sources/CheckpointStorage/Protected.swift",
   ]
 
   private static let uncheckedSendable = Rule(
