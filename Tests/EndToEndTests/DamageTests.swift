@@ -35,7 +35,7 @@ struct DamageTests {
     #expect(verified.output.contains(newest))
     #expect(verified.output.contains("chunk"))
     #expect(verified.output.contains("offset"))
-    #expect(verified.output.contains("model/"))
+    #expect(verified.output.contains("tensor="))
 
     let result = try resume(program)
     #expect(result.status == 0, "\(result.errors)")

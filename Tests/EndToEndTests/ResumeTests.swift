@@ -92,7 +92,8 @@ struct ResumeTests {
     defer { program.remove() }
     #expect(try program.train(["--max_steps", "20"]).status == 0)
     let text = program.directory.appending(path: "text.txt")
-    try (String(contentsOf: text, encoding: .utf8) + ".")
+    // The same characters in another order: the model has the same shape.
+    try String(contentsOf: text, encoding: .utf8).replacingOccurrences(of: "save", with: "vase")
       .write(to: text, atomically: true, encoding: .utf8)
     let result = try program.train(["--resume_from_checkpoint"])
     #expect(result.status == 1)
