@@ -44,7 +44,13 @@ let package = Package(
     .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
     .testTarget(
-      name: "CheckpointEngineTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
+      name: "CheckpointEngineTests",
+      dependencies: [
+        "CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", "CheckpointEngine",
+        "CheckpointTesting",
+      ]),
+    .testTarget(
+      name: "CrashTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
     .testTarget(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
   ]
