@@ -41,12 +41,15 @@ package final class StoreDirectory: Sendable {
 
   /// Opens a directory, creating it and its missing ancestors.
   ///
-  /// Each directory that was created is durable when this returns: one fsync of each parent.
+  /// Each directory that was created is durable when this returns: one fsync of each parent. An
+  /// empty one counts as created, since a program may have been killed between mkdir and fsync.
   package static func openCreating(
     _ path: String, permissions: FilePermissions, on device: StorageDevice
   ) throws(CheckpointError) -> StoreDirectory {
     do {
-      return try open(path, on: device)
+      let directory = try open(path, on: device)
+      if try directory.names().isEmpty { try directory.syncParent() }
+      return directory
     } catch where error.errno == ENOENT {
       let parent = try openCreating(parentPath(path), permissions: permissions, on: device)
       do {
@@ -58,6 +61,27 @@ package final class StoreDirectory: Sendable {
       }
       try parent.sync()
       return try open(path, on: device)
+    }
+  }
+
+  /// Makes the directory's own name durable, as far as that is ours to do: what mounted it sees to
+  /// a mount point, and in a parent that we may not open we cannot have made it.
+  private func syncParent() throws(CheckpointError) {
+    guard let parent = try? Self.open(path + "/..", on: device),
+      let above = try? backend.status(parent.descriptor),
+      let own = try? backend.status(descriptor), above.device == own.device
+    else { return }
+    try parent.sync()
+  }
+
+  /// The names in the directory.
+  package func names() throws(CheckpointError) -> [String] {
+    do {
+      return try retryingInterrupts { () throws(StorageError) -> [String] in
+        try backend.list(descriptor)
+      }
+    } catch {
+      throw CheckpointError(reading: path, error)
     }
   }
 
