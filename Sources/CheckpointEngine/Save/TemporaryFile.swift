@@ -127,7 +127,9 @@ final class TemporaryFile {
   /// Removes the file, if it was not published. Errors are ignored: the janitor tries again.
   func abandon() {
     guard !isPublished else { return }
-    try? backend.unlink(name, in: directory.descriptor)
+    try? retryingInterrupts { () throws(StorageError) in
+      try backend.unlink(name, in: directory.descriptor)
+    }
     if isOpen { try? backend.close(descriptor) }
     isOpen = false
     isPublished = true
