@@ -97,7 +97,7 @@ extension CheckpointStore {
     } catch {
       uncertainGenerations.insert(generation)
       // The error was reported once on this descriptor; a new one has seen nothing yet.
-      if let reopened = try? directory.reopened() { directory = reopened }
+      if let reopened = directory.reopened() { directory = reopened }
       throw CheckpointError(
         .durabilityUnknown,
         "\(escaped(directory.path(of: name))) is complete and in place, but its name may not "

@@ -85,9 +85,14 @@ package final class StoreDirectory: Sendable {
     }
   }
 
-  /// Opens the directory again, with a descriptor that has seen no error yet.
-  package func reopened() throws(CheckpointError) -> StoreDirectory {
-    try Self.open(path, on: device)
+  /// The directory with a descriptor that has seen no error yet; nil if the path leads elsewhere
+  /// by now, as after a rename or a change of the working directory.
+  package func reopened() -> StoreDirectory? {
+    guard let other = try? Self.open(path, on: device),
+      let own = try? backend.status(descriptor),
+      (try? backend.status(other.descriptor))?.isSameFile(as: own) == true
+    else { return nil }
+    return other
   }
 
   /// fsync of the directory: its entries are durable when this returns.
