@@ -35,7 +35,7 @@ extension CheckpointStore {
     let byteCount = try fill(temporary, blueprint, write: write)
     try temporary.publish(as: name, saveIdentifier: header.saveIdentifier)
     try syncPublished(name, generation: header.generation)
-    acknowledge(header)
+    acknowledge(header, name)
     return SaveReceipt(
       path: directory.path(of: name), step: step, generation: header.generation,
       checkpointIdentifier: header.checkpointIdentifier, saveIdentifier: header.saveIdentifier,
@@ -96,6 +96,7 @@ extension CheckpointStore {
       try directory.sync()
     } catch {
       uncertainGenerations.insert(generation)
+      isDurabilityInDoubt = true
       // The error was reported once on this descriptor; a new one has seen nothing yet.
       if let reopened = directory.reopened() { directory = reopened }
       throw CheckpointError(
@@ -107,8 +108,9 @@ extension CheckpointStore {
     }
   }
 
-  private func acknowledge(_ header: CheckpointHeader) {
-    verdicts[header.saveIdentifier] = .intact
+  private func acknowledge(_ header: CheckpointHeader, _ name: String) {
+    isDurabilityInDoubt = false
+    verdicts[FileKey(name, header)] = .intact
     run?.parentIdentifier = header.checkpointIdentifier
     run?.acknowledgedCount += 1
   }
