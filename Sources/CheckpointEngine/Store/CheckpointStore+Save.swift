@@ -58,6 +58,8 @@ extension CheckpointStore {
         blueprint.tensors, saveIdentifier: blueprint.header.saveIdentifier,
         compression: options.compression, output: output, pool: pool)
       try write(TensorSink(pipeline, describe: describe))
+      // If `write` swallowed an error of the disk, that is what failed, and not the state.
+      try output.requireSound()
       guard pipeline.isComplete else {
         throw CheckpointError(
           .invalidState, "The state provided fewer bytes than it had planned; nothing was saved.")

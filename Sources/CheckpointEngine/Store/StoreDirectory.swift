@@ -67,7 +67,7 @@ package final class StoreDirectory: Sendable {
   /// Makes the directory's own name durable, as far as that is ours to do: what mounted it sees to
   /// a mount point, and in a parent that we may not open we cannot have made it.
   private func syncParent() throws(CheckpointError) {
-    guard let parent = try? Self.open(path + "/..", on: device),
+    guard let parent = try? Self.open(path(of: ".."), on: device),
       let above = try? backend.status(parent.descriptor),
       let own = try? backend.status(descriptor), above.device == own.device
     else { return }
