@@ -94,12 +94,13 @@ final class TemporaryFile {
   /// Gives the file its public name, without replacing anything.
   ///
   /// A rename that reports an error may have happened, on network file systems above all: what
-  /// stands under the target tells.
+  /// stands under the target tells. If that cannot be read either, nobody can say whether the
+  /// checkpoint is in place, and `.durabilityUnknown` is thrown.
   func publish(as target: String, saveIdentifier: Identifier) throws(CheckpointError) {
     do {
       try retryingInterrupts { () throws(StorageError) in try rename(to: target) }
     } catch {
-      guard isSave(saveIdentifier, under: target) else {
+      guard try isSave(saveIdentifier, under: target, after: error) else {
         throw CheckpointError(writing: directory.path(of: target), error)
       }
     }
@@ -117,11 +118,19 @@ final class TemporaryFile {
     }
   }
 
-  private func isSave(_ identifier: Identifier, under target: String) -> Bool {
-    guard let file = try? OpenFile.open(target, in: directory),
-      let start = try? file.readStart()
-    else { return false }
-    return start.saveIdentifier == identifier
+  private func isSave(
+    _ identifier: Identifier, under target: String, after failure: StorageError
+  ) throws(CheckpointError) -> Bool {
+    do {
+      return try OpenFile.open(target, in: directory).readStart().saveIdentifier == identifier
+    } catch {
+      guard error.code == .unreadable, failure.errno != EEXIST else { return false }
+      var unknown = CheckpointError(writing: directory.path(of: target), failure)
+      unknown.code = .durabilityUnknown
+      unknown.message +=
+        " Whether the new one is in place cannot be told: \(error.message) Save again to be sure."
+      throw unknown
+    }
   }
 
   /// Removes the file, if it was not published. Errors are ignored: the janitor tries again.

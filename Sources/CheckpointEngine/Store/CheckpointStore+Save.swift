@@ -6,7 +6,8 @@ extension CheckpointStore {
   ///
   /// When this returns, the checkpoint is durable and is the newest. When it throws, every earlier
   /// checkpoint is as it was and no new one is visible, except after `.durabilityUnknown`: then
-  /// the new one is in place, intact, and may or may not survive a power cut.
+  /// the new one is in place, intact, and may or may not survive a power cut; or, if the disk would
+  /// not even tell, may or may not be in place.
   ///
   /// - Parameters:
   ///   - plan: What will be saved.
@@ -33,7 +34,7 @@ extension CheckpointStore {
     let temporary = try TemporaryFile(
       step: step, generation: header.generation, permissions: options.permissions, in: directory)
     let byteCount = try fill(temporary, blueprint, write: write)
-    try temporary.publish(as: name, saveIdentifier: header.saveIdentifier)
+    try publish(temporary, as: name, header)
     try syncPublished(name, generation: header.generation)
     acknowledge(header, name)
     return SaveReceipt(
@@ -92,13 +93,29 @@ extension CheckpointStore {
       chunkByteCount: options.chunkByteCount, writer: writer, branchPoints: run.branchPoints)
   }
 
+  private func publish(
+    _ temporary: TemporaryFile, as name: String, _ header: CheckpointHeader
+  ) throws(CheckpointError) {
+    do {
+      try temporary.publish(as: name, saveIdentifier: header.saveIdentifier)
+    } catch {
+      if error.code == .durabilityUnknown { distrust(header.generation) }
+      throw error
+    }
+  }
+
+  /// Has retention wait, and never count the file, in this process.
+  private func distrust(_ generation: UInt64) {
+    uncertainGenerations.insert(generation)
+    isDurabilityInDoubt = true
+  }
+
   /// Makes the new name durable. If that fails, the file stays: it may well survive.
   private func syncPublished(_ name: String, generation: UInt64) throws(CheckpointError) {
     do {
       try directory.sync()
     } catch {
-      uncertainGenerations.insert(generation)
-      isDurabilityInDoubt = true
+      distrust(generation)
       // The error was reported once on this descriptor; a new one has seen nothing yet.
       if let reopened = directory.reopened() { directory = reopened }
       throw CheckpointError(
