@@ -19,7 +19,8 @@ package enum CheckpointName: Hashable, Sendable {
       guard let identifier = Identifier(rest) else { return nil }
       self = .pin(identifier)
     } else if let rest = name.dropping(prefix: ".")?.dropping(suffix: ".tmp") {
-      guard let dot = rest.lastIndex(of: "."), let nonce = Identifier(rest[rest.index(after: dot)...]),
+      guard let dot = rest.lastIndex(of: "."),
+        let nonce = Identifier(rest[rest.index(after: dot)...]),
         let (step, generation) = Self.parse(rest[..<dot]), let generation
       else { return nil }
       self = .temporary(step: step, generation: generation, nonce: nonce)

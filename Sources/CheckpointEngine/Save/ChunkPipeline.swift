@@ -65,7 +65,10 @@ final class ChunkPipeline {
 
   /// Has `body` produce the next `byteCount` bytes, range by range.
   ///
-  /// - Parameter body: is given the offset of each range and a buffer to fill completely.
+  /// - Parameters:
+  ///   - byteCount: How many bytes.
+  ///   - body: Is given the offset of each range and a buffer to fill completely.
+  /// - Throws: ``StorageError``, or what `body` throws.
   func fill(
     _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {

@@ -86,7 +86,7 @@ final class TemporaryFile {
     isOpen = false
     do {
       try backend.close(descriptor)
-    } catch where error.errno == EINTR {
+    } catch let error where error.errno == EINTR {
       // On Linux the descriptor is gone and nothing else was reported.
     }
   }
@@ -110,7 +110,7 @@ final class TemporaryFile {
   private func rename(to target: String) throws(StorageError) {
     do {
       try backend.renameExclusively(name, to: target, in: directory.descriptor)
-    } catch where [EINVAL, ENOSYS, ENOTSUP].contains(error.errno) {
+    } catch let error where [EINVAL, ENOSYS, ENOTSUP].contains(error.errno) {
       // This file system cannot rename without replacing; a link cannot replace either.
       try backend.link(name, to: target, in: directory.descriptor)
       // If the second name stays, it is swept up as an old temporary.
@@ -133,7 +133,9 @@ final class TemporaryFile {
     }
   }
 
-  /// Removes the file, if it was not published. Errors are ignored: the janitor tries again.
+  /// Removes the file, if it was not published.
+  ///
+  /// Errors are ignored: the janitor tries again.
   func abandon() {
     guard !isPublished else { return }
     try? retryingInterrupts { () throws(StorageError) in

@@ -27,6 +27,7 @@ package final class TensorSink {
   ///   - byteCount: How many bytes.
   ///   - body: Is given the offset of a range, counted from the first of these bytes, and a zeroed
   ///     buffer to fill. What it throws is thrown unchanged.
+  /// - Throws: ``CheckpointError`` if the disk refuses, or what `body` throws.
   package func fill(
     _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {

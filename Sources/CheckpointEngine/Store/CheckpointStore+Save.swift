@@ -44,7 +44,7 @@ extension CheckpointStore {
       seconds: Double(options.device.timeSource.monotonic() - start) / 1e9)
   }
 
-  /// Writes and seals the file; removes it if anything fails. Returns its length.
+  /// Writes and seals the file, and returns its length; removes it if anything fails.
   private func fill(
     _ temporary: TemporaryFile, _ blueprint: FileBlueprint, write: (TensorSink) throws -> Void
   ) throws -> UInt64 {
@@ -110,7 +110,9 @@ extension CheckpointStore {
     isDurabilityInDoubt = true
   }
 
-  /// Makes the new name durable. If that fails, the file stays: it may well survive.
+  /// Makes the new name durable.
+  ///
+  /// If that fails, the file stays: it may well survive.
   private func syncPublished(_ name: String, generation: UInt64) throws(CheckpointError) {
     do {
       try directory.sync()

@@ -95,6 +95,8 @@ public final class CheckpointStore {
   /// Opens a checkpoint of the store and holds it.
   ///
   /// - Parameter entry: One of ``entries()``.
+  /// - Returns: A reader; the file stays open and locked while it lives.
+  /// - Throws: ``CheckpointError``: as ``CheckpointReader/open(path:on:limits:threads:)``.
   public func open(_ entry: StoreEntry) throws(CheckpointError) -> CheckpointReader {
     try CheckpointReader(
       directory.openHeld(entry.name), limits: options.limits, pool: pool)

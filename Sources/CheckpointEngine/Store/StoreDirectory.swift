@@ -50,11 +50,11 @@ package final class StoreDirectory: Sendable {
       let directory = try open(path, on: device)
       if try directory.names().isEmpty { try directory.syncParent() }
       return directory
-    } catch where error.errno == ENOENT {
+    } catch let error where error.errno == ENOENT {
       let parent = try openCreating(parentPath(path), permissions: permissions, on: device)
       do {
         try device.backend.makeDirectory(path, permissions: permissions.ofDirectory)
-      } catch where error.errno == EEXIST {
+      } catch let error where error.errno == EEXIST {
         // Somebody else made it meanwhile, and may not have made it durable yet: so do we.
       } catch {
         throw CheckpointError(writing: path, error)
