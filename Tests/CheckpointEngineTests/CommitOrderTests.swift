@@ -52,7 +52,9 @@ import Testing
     // The root was empty, so that it might have been created just now as well.
     #expect(
       trace.filter { $0.hasPrefix("fsync") } == ["fsync /..", "fsync /", "fsync /a", "fsync /a/b"])
-    let again = try self.trace { _ = try CheckpointStore("/a/b/c", for: .writing, options: options) }
+    let again = try self.trace {
+      _ = try CheckpointStore("/a/b/c", for: .writing, options: options)
+    }
     #expect(!again.contains { $0.hasPrefix("fsync") || $0.hasPrefix("mkdir") })
   }
 

@@ -7,8 +7,8 @@ import Testing
 // Method: the smallest fixture, which has every kind of record, damaged in every way that media and
 // people damage files; every full verification must report it.
 @Suite struct CorruptionTests {
-  private static let intact = (
-    try? bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/smallest.ckpt"))) ?? []
+  private static let intact =
+    (try? bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/smallest.ckpt"))) ?? []
   private let file = FileInMemory(Self.intact)
 
   /// Full verification, as `ckpt-verify` does it.
@@ -185,7 +185,8 @@ import Testing
         for row in 0..<10 {
           let isHit = (row * 100 / 256...(row * 100 + 99) / 256).contains(Int(entry.chunk))
           let bytes = try? reader.read(rows: row..<row + 1, of: "hit")
-          #expect(bytes == (isHit ? nil : Array(state.tensors[1].bytes[row * 100..<row * 100 + 100])))
+          #expect(
+            bytes == (isHit ? nil : Array(state.tensors[1].bytes[row * 100..<row * 100 + 100])))
         }
       }
     }

@@ -70,7 +70,8 @@ extension FixtureManifest.File {
       return FixtureManifest.Tensor(
         name: descriptor.name, nameBytes: hexadecimalDigits(descriptor.name.utf8),
         dtype: descriptor.dtype.name, shape: descriptor.shape,
-        sha256: SHA256.hexadecimal(bytes), bytes: bytes.count <= 64 ? hexadecimalDigits(bytes) : nil)
+        sha256: SHA256.hexadecimal(bytes), bytes: bytes.count <= 64 ? hexadecimalDigits(bytes) : nil
+      )
     }
     metadata = Metadata.Domain.allCases.flatMap { domain in
       reader.metadata.entries(of: domain).map { name, value in

@@ -52,7 +52,8 @@ enum FixtureStates {
     state.add("exactly two chunks", .int16, [4096], [UInt8](repeating: 7, count: 8192))
     let text = Array(String(repeating: "the quick brown fox ", count: 500).utf8)
     state.add("text", .uint8, [text.count], text)
-    state.add("half noise", .uint8, [6000], Array(noise[..<3000]) + [UInt8](repeating: 0, count: 3000))
+    state.add(
+      "half noise", .uint8, [6000], Array(noise[..<3000]) + [UInt8](repeating: 0, count: 3000))
     return state
   }()
 

@@ -18,7 +18,9 @@ import Testing
   private func readAll(_ file: FileInMemory) {
     guard let reader = try? file.open() else { return }
     for level in VerificationLevel.allCases { _ = reader.verify(level) }
-    let total = reader.index.tensors.entries.reduce(0) { $0 + ($1.aliasOf == nil ? $1.byteCount : 0) }
+    let total = reader.index.tensors.entries.reduce(0) {
+      $0 + ($1.aliasOf == nil ? $1.byteCount : 0)
+    }
     #expect(total <= UInt64(file.contents.count) * 1032)
     for descriptor in reader.tensors.prefix(20) {
       _ = try? reader.read(descriptor.name)

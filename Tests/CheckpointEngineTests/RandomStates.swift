@@ -6,7 +6,8 @@ extension SampleState {
   static let namePrefixes = [
     "w", "block.0/attn", "caf\u{e9}", "cafe\u{301}", "\u{e4}\u{f6}\u{fc}", "層.重み", "слой",
     "שכבה", "طبقة", "परत", "ชั้น", "가중치", "\u{1112}\u{1161}\u{11ab}", "𝕎", "👩🏽‍🚀", "..", "a b",
-    "name with \"quotes\" and \\", "\u{fe0f}", "ﬁ", "\u{2126}", "\u{1f600}/\u{200d}", "-", "step-1.ckpt",
+    "name with \"quotes\" and \\", "\u{fe0f}", "ﬁ", "\u{2126}", "\u{1f600}/\u{200d}", "-",
+    "step-1.ckpt",
   ]
 
   /// A state that follows from `seed`.

@@ -15,7 +15,8 @@ import Testing
       let first = try open()
       let error = #expect(throws: CheckpointError.self) { try open() }
       #expect(error?.code == .busy)
-      #expect(error?.message.contains("process \(ProcessInfo.processInfo.processIdentifier)") == true)
+      #expect(
+        error?.message.contains("process \(ProcessInfo.processInfo.processIdentifier)") == true)
       try first.save(SampleState(1), step: 1)
       #expect(try disk.reader().recover()?.step == 1)
     }
