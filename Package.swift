@@ -46,18 +46,24 @@ let package = Package(
     .executableTarget(name: "ckpt-verify", dependencies: ["CheckpointEngine", "CommandLineTool"]),
 
     // MARK: Tests
+    .testTarget(name: "TidyTests", dependencies: ["CheckpointFormat"]),  // rules of the house
     .testTarget(name: "CheckpointFormatTests", dependencies: ["CheckpointFormat"]),
     .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
     .testTarget(
-      name: "CheckpointEngineTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
+      name: "CheckpointEngineTests",
+      dependencies: [
+        "CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", "CheckpointEngine",
+        "CheckpointTesting",
+      ]),
+    .testTarget(
+      name: "CrashTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
     .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
+    .testTarget(
+      name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
     .testTarget(
       name: "EndToEndTests",
       dependencies: ["CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify"]),
-    .testTarget(
-      name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
-    .testTarget(name: "TidyTests", dependencies: ["CheckpointFormat"]),  // rules of the house
   ]
 )
 

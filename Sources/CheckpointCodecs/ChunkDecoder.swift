@@ -27,6 +27,13 @@ package enum ChunkDecoder {
     }
   }
 
+  /// The most bytes that `storedByteCount` bytes can decode to.
+  ///
+  /// DEFLATE's densest symbol pair takes two bits and stands for 258 bytes.
+  package static func rawByteCountMax(storedByteCount: UInt32, codec: CodecIdentifier) -> UInt64 {
+    codec == .deflate ? UInt64(storedByteCount) * (8 / 2 * 258) : UInt64(storedByteCount)
+  }
+
   private static func inflateAll(
     _ stored: RawSpan, into output: UnsafeMutableRawBufferPointer
   ) throws(DecodingError) {

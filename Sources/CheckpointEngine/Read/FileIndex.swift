@@ -1,3 +1,4 @@
+internal import CheckpointCodecs
 package import CheckpointFormat
 
 /// Everything of a file but its chunks, read and checked.
@@ -33,6 +34,7 @@ package struct FileIndex: Sendable {
       chunks = try ChunkTable(
         decoding: chunkTable.rawSpan, at: trailer.section(.chunkTable).offset, of: tensors,
         filling: chunkRegion)
+      try Self.requireDecodable(chunks, at: trailer.section(.chunkTable).offset)
       metadata = try Metadata(
         decoding: values.rawSpan, at: trailer.section(.metadata).offset, limits: limits)
     } catch {
@@ -88,6 +90,24 @@ package struct FileIndex: Sendable {
         FormatError(
           .checksumMismatch(.section, stored: section.checksum, computed: computed),
           at: section.offset))
+    }
+  }
+
+  /// No chunk claims more than its stored bytes can decode to.
+  ///
+  /// So memory asked for a tensor is bounded by the bytes that are there: a small file cannot make
+  /// the reader ask for a terabyte.
+  private static func requireDecodable(
+    _ chunks: ChunkTable, at base: UInt64
+  ) throws(FormatError) {
+    for (number, entry) in chunks.entries.enumerated() {
+      let limit = ChunkDecoder.rawByteCountMax(
+        storedByteCount: entry.storedByteCount, codec: entry.codec)
+      guard entry.rawByteCount <= limit else {
+        throw FormatError(
+          .inconsistent("a chunk that cannot decode to so many bytes"),
+          at: base + UInt64(number * ChunkTable.entryByteCount))
+      }
     }
   }
 

@@ -67,8 +67,8 @@ final class ChunkPipeline {
   ///
   /// - Parameters:
   ///   - byteCount: How many bytes.
-  ///   - body: Is given the offset of each range and a zeroed buffer to fill.
-  /// - Throws: What `body` throws; ``StorageError`` from writing.
+  ///   - body: Is given the offset of each range and a buffer to fill completely.
+  /// - Throws: ``StorageError``, or what `body` throws.
   func fill(
     _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {

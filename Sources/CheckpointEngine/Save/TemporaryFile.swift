@@ -86,7 +86,7 @@ final class TemporaryFile {
     isOpen = false
     do {
       try backend.close(descriptor)
-    } catch  where error.errno == EINTR {
+    } catch let error where error.errno == EINTR {
       // On Linux the descriptor is gone and nothing else was reported.
     }
   }
@@ -94,12 +94,13 @@ final class TemporaryFile {
   /// Gives the file its public name, without replacing anything.
   ///
   /// A rename that reports an error may have happened, on network file systems above all: what
-  /// stands under the target tells.
+  /// stands under the target tells. If that cannot be read either, nobody can say whether the
+  /// checkpoint is in place, and `.durabilityUnknown` is thrown.
   func publish(as target: String, saveIdentifier: Identifier) throws(CheckpointError) {
     do {
       try retryingInterrupts { () throws(StorageError) in try rename(to: target) }
     } catch {
-      guard isSave(saveIdentifier, under: target) else {
+      guard try isSave(saveIdentifier, under: target, after: error) else {
         throw CheckpointError(writing: directory.path(of: target), error)
       }
     }
@@ -109,7 +110,7 @@ final class TemporaryFile {
   private func rename(to target: String) throws(StorageError) {
     do {
       try backend.renameExclusively(name, to: target, in: directory.descriptor)
-    } catch  where [EINVAL, ENOSYS, ENOTSUP].contains(error.errno) {
+    } catch let error where [EINVAL, ENOSYS, ENOTSUP].contains(error.errno) {
       // This file system cannot rename without replacing; a link cannot replace either.
       try backend.link(name, to: target, in: directory.descriptor)
       // If the second name stays, it is swept up as an old temporary.
@@ -117,17 +118,29 @@ final class TemporaryFile {
     }
   }
 
-  private func isSave(_ identifier: Identifier, under target: String) -> Bool {
-    guard let file = try? OpenFile.open(target, in: directory),
-      let start = try? file.readStart()
-    else { return false }
-    return start.saveIdentifier == identifier
+  private func isSave(
+    _ identifier: Identifier, under target: String, after failure: StorageError
+  ) throws(CheckpointError) -> Bool {
+    do {
+      return try OpenFile.open(target, in: directory).readStart().saveIdentifier == identifier
+    } catch {
+      guard error.code == .unreadable, failure.errno != EEXIST else { return false }
+      var unknown = CheckpointError(writing: directory.path(of: target), failure)
+      unknown.code = .durabilityUnknown
+      unknown.message +=
+        " Whether the new one is in place cannot be told: \(error.message) Save again to be sure."
+      throw unknown
+    }
   }
 
-  /// Removes the file, if it was not published; what fails here is left to the janitor.
+  /// Removes the file, if it was not published.
+  ///
+  /// Errors are ignored: the janitor tries again.
   func abandon() {
     guard !isPublished else { return }
-    try? backend.unlink(name, in: directory.descriptor)
+    try? retryingInterrupts { () throws(StorageError) in
+      try backend.unlink(name, in: directory.descriptor)
+    }
     if isOpen { try? backend.close(descriptor) }
     isOpen = false
     isPublished = true

@@ -26,8 +26,8 @@ package final class TensorSink {
   /// - Parameters:
   ///   - byteCount: How many bytes.
   ///   - body: Is given the offset of a range, counted from the first of these bytes, and a zeroed
-  ///     buffer to fill.
-  /// - Throws: What `body` throws, unchanged; ``CheckpointError`` from writing.
+  ///     buffer to fill. What it throws is thrown unchanged.
+  /// - Throws: ``CheckpointError`` if the disk refuses, or what `body` throws.
   package func fill(
     _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {

@@ -19,13 +19,11 @@ extension CheckpointStore {
       }
     }
     guard !rivals.isEmpty else { return }
+    let lines = ([chosen.path] + rivals.map(\.path)).map { "  \(escaped($0))\n" }.joined()
     throw CheckpointError(
       .ambiguous,
       "\(escaped(path)) holds checkpoints of more than one run, and nothing says which one goes "
-        + "on:\n"
-        + ([chosen.path] + rivals.map(\.path)).map { "  " + escaped($0) }
-        .joined(separator: "\n")
-        + "\nName one by its path, or move the others away. Nothing was removed.",
+        + "on:\n\(lines)Name one by its path, or move the others away. Nothing was removed.",
       at: CheckpointError.Location(path: path))
   }
 

@@ -140,12 +140,12 @@ extension CheckpointStore {
     }
     let findings = reader.verify(.full).findings
     guard let first = findings.first else {
-      verdicts[reader.header.saveIdentifier] = .intact
+      verdicts[FileKey(entry.name, reader.header)] = .intact
       return .intact(reader)
     }
     // If any part could not be read, whether the rest is damaged does not decide it.
     for finding in findings where finding.code != .corrupted { _ = try requirePassable(finding) }
-    verdicts[reader.header.saveIdentifier] = .damaged
+    verdicts[FileKey(entry.name, reader.header)] = .damaged
     return .damaged(first)
   }
 

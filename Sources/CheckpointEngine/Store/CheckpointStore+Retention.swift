@@ -16,22 +16,24 @@ extension CheckpointStore {
   ///
   /// Runs after an acknowledged save only. Never removed are: damaged and quarantined files, which
   /// do not count either; pinned ones; ones that a reader holds; the one this run was resumed from,
-  /// until the run has `count` saves of its own; and everything, while it is unclear which
-  /// checkpoint is the newest. Failing to remove is a warning and never fails a save.
+  /// until the run has `count` saves of its own; everything, while it is unclear which checkpoint
+  /// is the newest; and everything after `.durabilityUnknown`, until a later save is acknowledged.
+  /// A copy of a file under a second name neither counts nor goes. Failing to remove is a warning
+  /// and never fails a save.
   ///
   /// - Parameter count: How many intact checkpoints stay, at least 1.
   /// - Returns: What was removed, and what was not and why.
   public func retain(last count: Int) -> RetentionReport {
     precondition(count >= 1, "retention keeps at least one checkpoint")
     var report = RetentionReport()
-    guard isWritable, let run, run.acknowledgedCount > 0 else { return report }
+    guard isWritable, let run, run.acknowledgedCount > 0, !isDurabilityInDoubt else {
+      return report
+    }
     do throws(CheckpointError) {
       let listing = try StoreListing(directory)
       try requireClear(listing, run)
-      let victims = try victims(listing, run, keeping: count)
-      if count == 1, let newest = listing.candidates.first, !victims.isEmpty {
-        try requireReadable(newest)
-      }
+      let (kept, victims) = try sort(listing, run, keeping: count)
+      if count == 1, let newest = kept.first, !victims.isEmpty { try requireReadable(newest) }
       for entry in victims.reversed() { remove(entry, &report) }
     } catch {
       report.warnings.append("Nothing was removed. " + error.message)
@@ -52,31 +54,33 @@ extension CheckpointStore {
     }
   }
 
-  /// What may be removed, newest first.
-  private func victims(
+  /// What counts and stays, and what may be removed, each newest first.
+  private func sort(
     _ listing: StoreListing, _ run: RunContext, keeping count: Int
-  ) throws(CheckpointError) -> [StoreEntry] {
-    var keptCount = 0
+  ) throws(CheckpointError) -> (kept: [StoreEntry], victims: [StoreEntry]) {
+    var kept: [StoreEntry] = []
     var victims: [StoreEntry] = []
+    var seen: Set<Identifier> = []
     for entry in listing.candidates {
       guard let header = entry.header, try isIntact(entry) else { continue }
       if uncertainGenerations.contains(header.generation) { continue }
-      if keptCount < count {
-        keptCount += 1
+      guard seen.insert(header.saveIdentifier).inserted else { continue }
+      if kept.count < count {
+        kept.append(entry)
         continue
       }
       let isResumed =
-        header.generation == run.resumedGeneration && run.acknowledgedCount < count
+        header.checkpointIdentifier == run.resumedIdentifier && run.acknowledgedCount < count
       if isResumed || listing.pins.contains(header.checkpointIdentifier) { continue }
       victims.append(entry)
     }
-    return victims
+    return (kept, victims)
   }
 
   /// Whether a checkpoint counts; each file is verified once, unless this process saved it.
   private func isIntact(_ entry: StoreEntry) throws(CheckpointError) -> Bool {
     guard entry.problem == nil, let header = entry.header else { return false }
-    if let verdict = verdicts[header.saveIdentifier] { return verdict == .intact }
+    if let verdict = verdicts[FileKey(entry.name, header)] { return verdict == .intact }
     do throws(CheckpointError) {
       guard case .intact = try examine(entry) else { return false }
       return true
@@ -87,9 +91,11 @@ extension CheckpointStore {
 
   /// Reads the newest checkpoint back from the device before its only predecessor goes.
   private func requireReadable(_ entry: StoreEntry) throws(CheckpointError) {
-    let reader = try open(entry)
-    // Where the cache cannot be bypassed, reading from it is still better than not reading.
-    try? directory.backend.dropCache(reader.file.descriptor)
+    let file = try directory.openHeld(entry.name)
+    // Before the first read, so that header and index come from the device as well. Where the cache
+    // cannot be bypassed, reading from it is still better than not reading.
+    try? directory.backend.dropCache(file.descriptor)
+    let reader = try CheckpointReader(file, limits: options.limits, pool: pool)
     if let finding = reader.verify(.full).findings.first { throw finding }
   }
 

@@ -6,7 +6,8 @@ extension CheckpointStore {
   ///
   /// When this returns, the checkpoint is durable and is the newest. When it throws, every earlier
   /// checkpoint is as it was and no new one is visible, except after `.durabilityUnknown`: then
-  /// the new one is in place, intact, and may or may not survive a power cut.
+  /// the new one is in place, intact, and may or may not survive a power cut; or, if the disk would
+  /// not even tell, may or may not be in place.
   ///
   /// - Parameters:
   ///   - plan: What will be saved.
@@ -34,9 +35,9 @@ extension CheckpointStore {
     let temporary = try TemporaryFile(
       step: step, generation: header.generation, permissions: options.permissions, in: directory)
     let byteCount = try fill(temporary, blueprint, write: write)
-    try temporary.publish(as: name, saveIdentifier: header.saveIdentifier)
+    try publish(temporary, as: name, header)
     try syncPublished(name, generation: header.generation)
-    acknowledge(header)
+    acknowledge(header, name)
     return SaveReceipt(
       path: directory.path(of: name), step: step, generation: header.generation,
       checkpointIdentifier: header.checkpointIdentifier, saveIdentifier: header.saveIdentifier,
@@ -44,7 +45,7 @@ extension CheckpointStore {
       seconds: Double(options.device.timeSource.monotonic() - start) / 1e9)
   }
 
-  /// Writes and seals the file, or removes it if anything fails; returns its length.
+  /// Writes and seals the file, and returns its length; removes it if anything fails.
   private func fill(
     _ temporary: TemporaryFile, _ blueprint: FileBlueprint, write: (TensorSink) throws -> Void
   ) throws -> UInt64 {
@@ -59,6 +60,8 @@ extension CheckpointStore {
         blueprint.tensors, saveIdentifier: blueprint.header.saveIdentifier,
         compression: options.compression, output: output, pool: pool)
       try write(TensorSink(pipeline, describe: describe))
+      // If `write` swallowed an error of the disk, that is what failed, and not the state.
+      try output.requireSound()
       guard pipeline.isComplete else {
         throw CheckpointError(
           .invalidState, "The state provided fewer bytes than it had planned; nothing was saved.")
@@ -90,14 +93,33 @@ extension CheckpointStore {
     )
   }
 
-  /// Makes the new name durable; if that fails, the file stays, since it may well survive.
+  private func publish(
+    _ temporary: TemporaryFile, as name: String, _ header: CheckpointHeader
+  ) throws(CheckpointError) {
+    do {
+      try temporary.publish(as: name, saveIdentifier: header.saveIdentifier)
+    } catch {
+      if error.code == .durabilityUnknown { distrust(header.generation) }
+      throw error
+    }
+  }
+
+  /// Has retention wait, and never count the file, in this process.
+  private func distrust(_ generation: UInt64) {
+    uncertainGenerations.insert(generation)
+    isDurabilityInDoubt = true
+  }
+
+  /// Makes the new name durable.
+  ///
+  /// If that fails, the file stays: it may well survive.
   private func syncPublished(_ name: String, generation: UInt64) throws(CheckpointError) {
     do {
       try directory.sync()
     } catch {
-      uncertainGenerations.insert(generation)
+      distrust(generation)
       // The error was reported once on this descriptor; a new one has seen nothing yet.
-      if let reopened = try? directory.reopened() { directory = reopened }
+      if let reopened = directory.reopened() { directory = reopened }
       throw CheckpointError(
         .durabilityUnknown,
         "\(escaped(directory.path(of: name))) is complete and in place, but its name may not "
@@ -107,8 +129,9 @@ extension CheckpointStore {
     }
   }
 
-  private func acknowledge(_ header: CheckpointHeader) {
-    verdicts[header.saveIdentifier] = .intact
+  private func acknowledge(_ header: CheckpointHeader, _ name: String) {
+    isDurabilityInDoubt = false
+    verdicts[FileKey(name, header)] = .intact
     run?.parentIdentifier = header.checkpointIdentifier
     run?.acknowledgedCount += 1
   }

@@ -22,13 +22,27 @@ public final class CheckpointStore {
   private let lock: WriterLock?
   /// The highest generation on disk or spent by this process.
   var lastGeneration: UInt64
-  /// What this process knows of files it saved or verified, by save identifier.
-  var verdicts: [Identifier: Verdict] = [:]
+  /// What this process knows of files it saved or verified.
+  var verdicts: [FileKey: Verdict] = [:]
   /// Generations whose names may not survive a power cut.
   var uncertainGenerations: Set<UInt64> = []
+  /// Whether the last save that came into place may not survive a power cut.
+  var isDurabilityInDoubt = false
   var run: RunContext?
 
   enum Verdict { case intact, damaged }
+
+  /// A file of the store; the name alone would not tell a migrated file from the one before, nor
+  /// the identifier a copy.
+  struct FileKey: Hashable {
+    let name: String
+    let saveIdentifier: Identifier
+
+    init(_ name: String, _ header: CheckpointHeader) {
+      self.name = name
+      saveIdentifier = header.saveIdentifier
+    }
+  }
 
   /// The store's directory.
   public var path: String { directory.path }
@@ -81,9 +95,8 @@ public final class CheckpointStore {
   /// Opens a checkpoint of the store and holds it.
   ///
   /// - Parameter entry: One of ``entries()``.
-  /// - Returns: A reader, which holds the file while it lives.
-  /// - Throws: ``CheckpointError``: `.notFound` if it was removed meanwhile, `.notRegular`,
-  ///   `.corrupted`, `.unsupported` or `.unreadable`.
+  /// - Returns: A reader; the file stays open and locked while it lives.
+  /// - Throws: ``CheckpointError``: as ``CheckpointReader/open(path:on:limits:threads:)``.
   public func open(_ entry: StoreEntry) throws(CheckpointError) -> CheckpointReader {
     try CheckpointReader(
       directory.openHeld(entry.name), limits: options.limits, pool: pool)

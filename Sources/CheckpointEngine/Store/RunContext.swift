@@ -8,8 +8,8 @@ struct RunContext {
   var branchPoints: [CheckpointHeader.BranchPoint]
   /// Checkpoints of other runs up to here were left behind knowingly.
   var supersededGeneration: UInt64
-  /// The generation in this store that the run was resumed from.
-  var resumedGeneration: UInt64?
+  /// The checkpoint that the run was resumed from, wherever it is.
+  var resumedIdentifier: Identifier?
   /// Saves that this process has acknowledged.
   var acknowledgedCount = 0
 }
@@ -20,7 +20,7 @@ extension CheckpointStore {
   package func beginFreshRun() {
     run = RunContext(
       runIdentifier: makeIdentifier(), parentIdentifier: nil, branchPoints: [],
-      supersededGeneration: lastGeneration, resumedGeneration: nil)
+      supersededGeneration: lastGeneration, resumedIdentifier: nil)
   }
 
   /// Continues the run of a checkpoint.
@@ -32,13 +32,11 @@ extension CheckpointStore {
     let header = reader.header
     let point = CheckpointHeader.BranchPoint(
       generation: header.generation, step: header.step, identifier: header.checkpointIdentifier)
-    let isHere = StoreDirectory.parentPath(reader.path) == path
     run = RunContext(
       runIdentifier: header.runIdentifier, parentIdentifier: header.checkpointIdentifier,
       branchPoints: (header.branchPoints + [point]).suffix(CheckpointHeader.branchPointCountMax),
       supersededGeneration: choice == .automatic ? header.supersededGeneration : lastGeneration,
-      resumedGeneration: isHere ? header.generation : nil)
-    verdicts[header.saveIdentifier] = .intact
+      resumedIdentifier: header.checkpointIdentifier)
   }
 
   func makeIdentifier() -> Identifier {

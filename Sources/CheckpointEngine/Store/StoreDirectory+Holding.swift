@@ -1,5 +1,11 @@
 internal import CheckpointStorage
 
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
 extension StoreDirectory {
   /// Opens a file and takes its shared lock, so that retention leaves it alone.
   ///
@@ -12,8 +18,7 @@ extension StoreDirectory {
       attempt += 1
       let file = try OpenFile.open(name, in: self)
       let isLocked = (try? backend.lock(file.descriptor, .shared)) ?? true
-      let isNamed = (try? backend.status(name, in: descriptor))?.isSameFile(as: file.status)
-      if isLocked, isNamed ?? true { return file }
+      if isLocked, isNamed(name, file) { return file }
       guard attempt < 100 else {
         throw CheckpointError(
           .unreadable,
@@ -21,6 +26,15 @@ extension StoreDirectory {
           at: CheckpointError.Location(path: file.path))
       }
       device.timeSource.sleep(1_000_000)
+    }
+  }
+
+  /// Whether the name stands for the file still, as far as can be told.
+  private func isNamed(_ name: String, _ file: OpenFile) -> Bool {
+    do {
+      return try backend.status(name, in: descriptor).isSameFile(as: file.status)
+    } catch {
+      return error.errno != ENOENT
     }
   }
 }

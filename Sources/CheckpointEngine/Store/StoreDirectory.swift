@@ -41,17 +41,20 @@ package final class StoreDirectory: Sendable {
 
   /// Opens a directory, creating it and its missing ancestors.
   ///
-  /// Each directory that was created is durable when this returns: one fsync of each parent.
+  /// Each directory that was created is durable when this returns: one fsync of each parent. An
+  /// empty one counts as created, since a program may have been killed between mkdir and fsync.
   package static func openCreating(
     _ path: String, permissions: FilePermissions, on device: StorageDevice
   ) throws(CheckpointError) -> StoreDirectory {
     do {
-      return try open(path, on: device)
-    } catch  where error.errno == ENOENT {
+      let directory = try open(path, on: device)
+      if try directory.names().isEmpty { try directory.syncParent() }
+      return directory
+    } catch let error where error.errno == ENOENT {
       let parent = try openCreating(parentPath(path), permissions: permissions, on: device)
       do {
         try device.backend.makeDirectory(path, permissions: permissions.ofDirectory)
-      } catch  where error.errno == EEXIST {
+      } catch let error where error.errno == EEXIST {
         // Somebody else made it meanwhile, and may not have made it durable yet: so do we.
       } catch {
         throw CheckpointError(writing: path, error)
@@ -61,9 +64,35 @@ package final class StoreDirectory: Sendable {
     }
   }
 
-  /// Opens the directory again, with a descriptor that has seen no error yet.
-  package func reopened() throws(CheckpointError) -> StoreDirectory {
-    try Self.open(path, on: device)
+  /// Makes the directory's own name durable, as far as that is ours to do: what mounted it sees to
+  /// a mount point, and in a parent that we may not open we cannot have made it.
+  private func syncParent() throws(CheckpointError) {
+    guard let parent = try? Self.open(path(of: ".."), on: device),
+      let above = try? backend.status(parent.descriptor),
+      let own = try? backend.status(descriptor), above.device == own.device
+    else { return }
+    try parent.sync()
+  }
+
+  /// The names in the directory.
+  package func names() throws(CheckpointError) -> [String] {
+    do {
+      return try retryingInterrupts { () throws(StorageError) -> [String] in
+        try backend.list(descriptor)
+      }
+    } catch {
+      throw CheckpointError(reading: path, error)
+    }
+  }
+
+  /// The directory with a descriptor that has seen no error yet; nil if the path leads elsewhere
+  /// by now, as after a rename or a change of the working directory.
+  package func reopened() -> StoreDirectory? {
+    guard let other = try? Self.open(path, on: device),
+      let own = try? backend.status(descriptor),
+      (try? backend.status(other.descriptor))?.isSameFile(as: own) == true
+    else { return nil }
+    return other
   }
 
   /// fsync of the directory: its entries are durable when this returns.

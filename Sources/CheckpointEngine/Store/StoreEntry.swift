@@ -40,15 +40,7 @@ struct StoreListing {
   ///
   /// - Complexity: Three reads a checkpoint, O(1) memory each.
   init(_ directory: StoreDirectory) throws(CheckpointError) {
-    let names: [String]
-    do {
-      names = try retryingInterrupts { () throws(StorageError) -> [String] in
-        try directory.backend.list(directory.descriptor)
-      }
-    } catch {
-      throw CheckpointError(reading: directory.path, error)
-    }
-    for name in names {
+    for name in try directory.names() {
       switch CheckpointName(name) {
       case .checkpoint(let step, let generation):
         add(name, step, generation, isQuarantined: false, directory)

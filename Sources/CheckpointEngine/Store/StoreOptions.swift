@@ -11,7 +11,9 @@ public struct StoreOptions: Sendable {
   public var compression: Compression
   /// Bytes of a full chunk before encoding: a multiple of 64, at most 64 MiB.
   public var chunkByteCount: Int
-  /// How many threads encode and decode, to the same bytes; nil for one per processor.
+  /// How many threads encode and decode; nil for one per processor.
+  ///
+  /// The bytes are the same for any number.
   public var threads: Int?
   /// The largest numbers accepted from a file.
   public var limits: Limits

@@ -1,0 +1,73 @@
+import CheckpointEngine
+import CheckpointFormat
+import Foundation
+import Testing
+
+// Goal: what an earlier build wrote is read as it was meant.
+// Method: committed files and their manifest, which are only written when somebody asks for it.
+@Suite struct FixtureTests {
+  private static let folder = repositoryPath("Tests/Fixtures/v1-draft")
+
+  private func manifest() throws -> FixtureManifest {
+    let data = try Data(contentsOf: URL(fileURLWithPath: Self.folder + "/manifest.json"))
+    return try JSONDecoder().decode(FixtureManifest.self, from: data)
+  }
+
+  @Test func everyFixtureDecodesToWhatItsManifestSays() throws {
+    let manifest = try manifest()
+    #expect(manifest.files.count == 8)
+    for expected in manifest.files {
+      let path = Self.folder + "/" + expected.name
+      for threads in [1, 3] {
+        let reader = try CheckpointReader.open(path: path, threads: threads)
+        let findings = reader.verify(.full).findings
+        #expect(findings.isEmpty, "\(expected.name): \(findings)")
+        let found = try FixtureManifest.File(expected.name, bytes(ofFileAt: path), reader)
+        #expect(found == expected)
+      }
+    }
+  }
+
+  @Test func theFilesAndTheListAgree() throws {
+    let listed = try String(contentsOfFile: Self.folder + "/SHA256SUMS", encoding: .utf8)
+      .split(separator: "\n").map(String.init)
+    let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder).sorted()
+    let computed = try names.filter { $0.hasSuffix(".ckpt") }.map {
+      SHA256.hexadecimal(try bytes(ofFileAt: Self.folder + "/" + $0)) + "  " + $0
+    }
+    #expect(listed == computed)
+    let expected = try manifest().files.map(\.name) + ["README.md", "SHA256SUMS", "manifest.json"]
+    #expect(Set(names) == Set(expected))
+  }
+
+  @Test func theSmallestFixtureIsAsShortAsAFileCanBe() throws {
+    let smallest = try bytes(ofFileAt: Self.folder + "/smallest.ckpt")
+    #expect(smallest.count == 8192)
+    let reader = try FileInMemory(smallest).open()
+    try reader.requireHolds(FixtureStates.smallest)
+    #expect(Set(reader.index.chunks.entries.map(\.codec)) == [.stored, .deflate])
+  }
+
+  /// Writes the fixtures anew, in the named folder and never over those that are committed.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["CHECKPOINT_FIXTURES_TO"] != nil))
+  func fixturesAreWrittenWhenAskedFor() throws {
+    let folder = try #require(ProcessInfo.processInfo.environment["CHECKPOINT_FIXTURES_TO"])
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true)
+    var manifest = FixtureManifest(files: [])
+    for (name, bytes) in try FixtureStates.files() {
+      let path = folder + "/" + name
+      try Data(bytes).write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
+      manifest.files.append(
+        try FixtureManifest.File(name, bytes, FileInMemory(bytes).open()))
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try encoder.encode(manifest).write(
+      to: URL(fileURLWithPath: folder + "/manifest.json"), options: .withoutOverwriting)
+    let sums = manifest.files.sorted { $0.name < $1.name }
+      .map { $0.sha256 + "  " + $0.name + "\n" }.joined()
+    try Data(sums.utf8).write(
+      to: URL(fileURLWithPath: folder + "/SHA256SUMS"), options: .withoutOverwriting)
+  }
+}
