@@ -88,7 +88,7 @@ struct DamageTests {
     defer { program.remove() }
     let newest = try #require(program.checkpoints().last)
     guard geteuid() == 0 else {
-      chmod(program.path(newest), 0)
+      unsafe chmod(program.path(newest), 0)
       try expectUnreadable(try resume(program))
       return
     }
@@ -96,11 +96,11 @@ struct DamageTests {
     try FileManager.default.setAttributes(
       [.posixPermissions: 0o777], ofItemAtPath: program.store)
     for name in try FileManager.default.contentsOfDirectory(atPath: program.store) {
-      chown(program.path(name), 65534, 65534)
+      unsafe chown(program.path(name), 65534, 65534)
     }
-    chmod(program.path(newest), 0)
+    unsafe chmod(program.path(newest), 0)
     let binary = try TrainingProgram.executable("train-lm")
-    guard access("/usr/bin/setpriv", X_OK) == 0 else {
+    guard unsafe access("/usr/bin/setpriv", X_OK) == 0 else {
       Issue.record("setpriv (util-linux) is missing: the test could not run")
       return
     }
@@ -160,18 +160,18 @@ struct DamageTests {
   private func makeStrangeThings(in program: TrainingProgram) throws -> [String] {
     let names = (1...6).map { "step-00000090\($0).g00010\($0).ckpt" }
     let files = FileManager.default
-    files.createFile(atPath: program.path(names[0]), contents: Data())
+    _ = files.createFile(atPath: program.path(names[0]), contents: Data())
     try files.createDirectory(atPath: program.path(names[1]), withIntermediateDirectories: false)
-    #expect(mkfifo(program.path(names[2]), 0o600) == 0)
+    #expect(unsafe mkfifo(program.path(names[2]), 0o600) == 0)
     try files.createSymbolicLink(
       atPath: program.path(names[3]), withDestinationPath: "/dev/zero")
     var generator = SplitMix(state: 3)
     var random = Data(capacity: 10_000_000)
     while random.count < 10_000_000 {
-      withUnsafeBytes(of: generator.next()) { random.append(contentsOf: $0) }
+      random.append(contentsOf: (0..<8).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
-    files.createFile(atPath: program.path(names[4]), contents: random)
-    files.createFile(atPath: program.path(names[5]), contents: Data(count: 1_000_000))
+    _ = files.createFile(atPath: program.path(names[4]), contents: random)
+    _ = files.createFile(atPath: program.path(names[5]), contents: Data(count: 1_000_000))
     return names
   }
 

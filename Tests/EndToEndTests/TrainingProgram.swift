@@ -113,7 +113,7 @@ struct TrainingProgram {
     let handle: FileHandle
 
     init() throws {
-      FileManager.default.createFile(atPath: url.path, contents: nil)
+      _ = FileManager.default.createFile(atPath: url.path, contents: nil)
       handle = try FileHandle(forWritingTo: url)
     }
 
