@@ -90,7 +90,7 @@ import Testing
 
   @Test func theLastGenerationIsNotWrappedAround() throws {
     _ = try disk.writer()
-    try disk.put("step-000000001.g18446744073709551615.ckpt", [])
+    try disk.put("step-000000001.g9223372036854775807.ckpt", [])
     #expect(errorCode { _ = try nextGeneration() } == .overLimit)
   }
 

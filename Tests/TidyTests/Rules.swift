@@ -94,6 +94,7 @@ extension Rule {
     "Sources/CheckpointStorage/Job.swift", "Sources/CheckpointStorage/JobQueue.swift",
     "Sources/CheckpointStorage/ParallelLoop.swift", "Sources/CheckpointStorage/Protected.swift",
     "Tests/CheckpointStorageTests/Counters.swift",
+    "Tests/CheckpointEngineTests/ReadingTests.swift",
   ]
 
   private static let uncheckedSendable = Rule(

@@ -91,6 +91,7 @@ public final class CheckpointReader: Sendable {
         "Tensor '\(escaped(name))' has \(entry.byteCount) bytes; the memory for it has "
           + "\(target.count).", at: CheckpointError.Location(path: path, tensor: name))
     }
+    // SAFETY: as many bytes as the range has, checked above, lent for this call.
     unsafe try read(entry, 0..<entry.byteCount, into: target)
   }
 

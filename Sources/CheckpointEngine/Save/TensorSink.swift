@@ -32,6 +32,7 @@ package final class TensorSink {
     _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
     do {
+      // SAFETY: `body` is the caller's, and is lent each buffer for one call.
       try unsafe pipeline.fill(byteCount, body)
     } catch let error as StorageError {
       throw describe(error)

@@ -72,6 +72,7 @@ final class WriterLock {
 
   private var holder: String {
     let bytes = unsafe try? [UInt8](filling: 32) { buffer in
+      // SAFETY: `filling` lends the buffer for this call; it is initialised whole before it is read.
       unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
       _ = unsafe try directory.backend.readFully(descriptor, into: buffer, at: 0)
     }

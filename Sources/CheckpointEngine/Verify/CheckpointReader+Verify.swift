@@ -165,6 +165,7 @@ extension CheckpointReader {
         let raw = UnsafeMutableRawBufferPointer.allocate(
           byteCount: Int(entry.rawByteCount), alignment: Int(Layout.alignment))
         defer { unsafe raw.deallocate() }
+        // SAFETY: the buffer has the chunk's raw length and lives until the end of this scope.
         unsafe try loader.decode(entry, stored, into: raw)
       } else {
         try loader.check(entry, stored, .storedChunk)
