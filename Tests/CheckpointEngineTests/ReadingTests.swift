@@ -144,8 +144,8 @@ import Testing
   }
 
   /// Memory that another thread keeps writing to; that is a race on purpose.
+  // SAFETY (@unchecked Sendable): bytes may be read while they are written; the test is about that.
   @safe private struct Scribbled: @unchecked Sendable {
-    // SAFETY: bytes may be read while they are written; the test is about just that.
     nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer
     let isStopped: Protected<Bool>
   }
