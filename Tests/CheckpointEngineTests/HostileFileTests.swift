@@ -106,6 +106,45 @@ import Testing
     #expect(error?.message.contains("cannot decode") == true)
   }
 
+  /// A faulty encoder: the stored bytes are as they were written, and decode to something else.
+  @Test func aStreamThatDecodesToOtherBytesIsReported() throws {
+    let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/chunks.ckpt"))
+    let file = FileInMemory(intact)
+    let index = try file.open().index
+    let text = try file.open().read("text")
+    let number = try #require(
+      index.chunks.entries.firstIndex {
+        index.tensors.entries[Int($0.tensor)].descriptor.name == "text"
+      })
+    let entry = index.chunks.entries[number]
+    var wrongCount = 0
+    for bit in 0..<Int(entry.storedByteCount) * 8 {
+      var edited = EditableFile(intact)
+      edited.bytes[Int(entry.storedOffset) + bit / 8] ^= 1 << (bit % 8)
+      let place = Int(entry.storedOffset)..<Int(entry.storedOffset) + Int(entry.storedByteCount)
+      var changed = entry
+      changed.storedChecksum = entry.identity(in: index.header.saveIdentifier)
+        .checksum(of: edited.bytes.rawSpan.extracting(place))
+      let frame = changed.frame(in: index.header.saveIdentifier, grid: index.tensors.grid)
+      edited.bytes.replaceSubrange(
+        Int(entry.frameOffset)..<Int(entry.storedOffset), with: frame.encoded)
+      let row = try #require(edited.section(2)).lowerBound + number * ChunkTable.entryByteCount
+      edited.store(UInt64(changed.storedChecksum), 4, at: row + 24)
+      edited.reseal()
+      file.contents = edited.bytes
+      let reader = try file.open()
+      #expect(reader.verify(.stored).isIntact)
+      let findings = reader.verify(.full).findings
+      // The unused bits behind the end of a stream change nothing.
+      let isSame = (try? reader.read("text")) == text
+      #expect(isSame == findings.isEmpty)
+      #expect(isSame || errorCode { _ = try reader.read("text") } == .corrupted)
+      if findings.first?.message.contains("decoded chunk differs") == true { wrongCount += 1 }
+    }
+    // Some streams stay well formed; only the checksum of what they decode to tells.
+    #expect(wrongCount > 10)
+  }
+
   @Test func noiseIsNoCheckpoint() {
     let file = FileInMemory()
     var generator = SeededGenerator(8)

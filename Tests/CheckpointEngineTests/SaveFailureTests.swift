@@ -109,6 +109,25 @@ import Testing
     #expect(try store.save(SampleState(3), step: 3).generation == 3)
   }
 
+  /// Network file systems and quotas may speak up only then.
+  @Test(arguments: [EIO, ENOSPC, EDQUOT])
+  func aCloseThatReportsAnErrorFailsTheSave(errno: Int32) throws {
+    let (disk, _, _) = try prepared()
+    let store = try open(disk)
+    disk.faultPlan = FaultPlan([.init(.close, .error(errno))])
+    #expect(
+      errorCode { try store.save(SampleState(2), step: 2) } == (errno == EIO ? .io : .outOfSpace))
+    #expect(disk.checkpointNames == [checkpointName(1, 1)])
+    #expect(disk.temporaryNames.isEmpty)
+  }
+
+  @Test func anInterruptedCloseIsDone() throws {
+    let (disk, _, _) = try prepared()
+    let store = try open(disk)
+    disk.faultPlan = FaultPlan([.init(.close, .error(EINTR))])
+    #expect(try store.save(SampleState(2), step: 2).generation == 2)
+  }
+
   @Test func aFailedDirectorySyncIsDurabilityUnknownAndTheFileStays() throws {
     let (disk, _, _) = try prepared()
     let store = try open(disk)

@@ -101,6 +101,22 @@ import Testing
     try backend.close(directory)
   }
 
+  /// Whoever could take its lock would sweep it up.
+  @Test func aSaveInFlightHoldsTheLockOfItsTemporary() throws {
+    let store = try disk.writer()
+    let state = SampleState(1)
+    _ = try store.save(state.plan(), step: 1) { sink in
+      let name = try #require(disk.temporaryNames.first)
+      let backend = disk.device.backend
+      let directory = try backend.openDirectory("/run")
+      let file = try backend.open(name, in: directory, for: .reading)
+      #expect(try !backend.lock(file, .exclusive))
+      try backend.close(file)
+      try backend.close(directory)
+      try sink.append(state.stream.rawSpan)
+    }
+  }
+
   @Test func aTemporaryThatCannotBeRemovedDoesNotKeepTheStoreShut() throws {
     try disk.saveRun(1)
     try disk.put(temporaryName("a"), [1])

@@ -14,6 +14,8 @@ import Testing
   /// A kill leaves the disk as it is: the next program sees what was not synced yet.
   @Test(arguments: CrashScenario.all)
   func powerLossAfterAKillAndARestartLosesNothingAcknowledged(scenario: CrashScenario) throws {
+    var stateCount = 0
+    defer { print("\(scenario.testDescription): \(stateCount) compound states") }
     for index in 0...(try scenario.operationCount()) {
       var (disk, ledger) = try scenario.prepared()
       // From this call on the program gets nothing done, and its descriptors are closed.
@@ -25,6 +27,7 @@ import Testing
       ledger.acknowledged = try scenario.resumeAndSave(disk, step: 50)
       ledger.attempted[ledger.acknowledged] = 50
       for (number, survivor) in disk.postCrashStates(limit: 40).enumerated() {
+        stateCount += 1
         do {
           try scenario.check(survivor, ledger)
         } catch {
@@ -37,6 +40,8 @@ import Testing
 
   @Test(arguments: CrashScenario.all)
   func powerLossDuringRecoveryLosesNothingAcknowledged(scenario: CrashScenario) throws {
+    var stateCount = 0
+    defer { print("\(scenario.testDescription): \(stateCount) compound states") }
     for index in stride(from: 0, through: try scenario.operationCount(), by: 3) {
       let (disk, ledger) = try scenario.crash(beforeOperation: index)
       for (number, survivor) in disk.postCrashStates(limit: 6, seed: 7).enumerated() {
@@ -55,6 +60,7 @@ import Testing
           }
           again.crash()
           for (third, state) in again.postCrashStates(limit: 8, seed: 8).enumerated() {
+            stateCount += 1
             do {
               try scenario.check(state, ledger)
             } catch {
@@ -71,6 +77,8 @@ import Testing
   /// After a failed fsync, Linux forgets the changes and reports the next fsync as a success.
   @Test(arguments: CrashScenario.all)
   func aSyncThatFailsAndForgetsIsNeverTrusted(scenario: CrashScenario) throws {
+    var stateCount = 0
+    defer { print("\(scenario.testDescription): \(stateCount) compound states") }
     var kept = scenario
     kept.steps += [7, 8]
     for index in 0..<16 {
@@ -81,6 +89,7 @@ import Testing
         try kept.playWithRetries(on: disk, fault, &ledger)
         disk.crash()
         for (number, survivor) in disk.postCrashStates(limit: 60).enumerated() {
+          stateCount += 1
           do {
             try kept.check(survivor, ledger)
           } catch {

@@ -11,7 +11,7 @@ import Testing
 // survive until the directory is synced; a name that survives without its contents is a torn file.
 @Suite struct CrashTests {
   /// States tried at each call.
-  static let stateCountMax = 400
+  static let stateCountMax = 1000
 
   @Test(arguments: CrashScenario.all)
   func powerLossAtAnyCallLosesNothingAcknowledged(scenario: CrashScenario) throws {
