@@ -58,6 +58,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "CrashTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
+    .testTarget(
+      name: "CheckpointTrainingTests", dependencies: ["CheckpointTraining", "CheckpointTesting"]),
+    .testTarget(name: "HowToTests", dependencies: ["CheckpointTraining", "CheckpointTesting"]),
     .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
     .testTarget(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),

@@ -57,13 +57,13 @@ extension CheckpointManager {
     _ choice: ResumeChoice, _ strictness: RestoreStrictness
   ) throws -> ResumeResult {
     var rejected: [String: CheckpointError] = [:]
-    while true {
-      guard let recovery = try store.recover(selection, passingOver: rejected) else {
-        try beginFreshRun(.nothing)
-        return ResumeResult(checkpoint: nil, skipped: [])
-      }
+    var restoration: Restoration?
+    while let recovery = try store.recover(selection, passingOver: rejected) {
+      // Made before anything is restored: half a restore may change what the trainer would save.
+      let attempt = try restoration ?? Restoration(of: trainer, strictness)
+      restoration = attempt
       do {
-        try restore(&trainer, from: recovery.reader, strictness)
+        try attempt.restore(&trainer, from: recovery.reader)
       } catch let error as CheckpointError where error.code == .corrupted {
         // It verified a moment ago: the disk is failing under it.
         rejected[recovery.reader.path] = error
@@ -73,6 +73,15 @@ extension CheckpointManager {
       return ResumeResult(
         checkpoint: ResumedCheckpoint(recovery.reader), skipped: recovery.skipped)
     }
+    if let (path, reason) = rejected.first {
+      throw CheckpointError(
+        .noIntactCheckpoint,
+        "\(escaped(path)) turned out to be damaged while it was restored, and no other checkpoint "
+          + "is there. The trainer is half restored and must not go on. \(reason.message)",
+        at: CheckpointError.Location(path: path))
+    }
+    try beginFreshRun(.nothing)
+    return ResumeResult(checkpoint: nil, skipped: [])
   }
 
   /// Resumes from a file, or from the newest checkpoint of another store.
@@ -92,21 +101,9 @@ extension CheckpointManager {
     let reader = try CheckpointReader.open(
       path: path, on: options.device, limits: options.limits, threads: options.threads)
     if let finding = reader.verify(.full).findings.first { throw finding }
-    try restore(&trainer, from: reader, strictness)
+    try Restoration(of: trainer, strictness).restore(&trainer, from: reader)
     continueRun(from: reader, choice: .deliberate)
     return ResumeResult(checkpoint: ResumedCheckpoint(reader), skipped: [])
-  }
-
-  /// Compares, restores, and makes sure that nothing was forgotten.
-  private func restore<Trainer: Checkpointable>(
-    _ trainer: inout Trainer, from reader: CheckpointReader, _ strictness: RestoreStrictness
-  ) throws {
-    if strictness == .exact {
-      try StateComparison.requireMatch(StatePlanning.plan(trainer), reader)
-    }
-    let usage = StateUsage()
-    try trainer.restore(from: StateReader(reader, usage: usage))
-    if strictness == .exact { try StateComparison.requireComplete(usage, reader) }
   }
 }
 

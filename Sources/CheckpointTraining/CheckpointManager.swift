@@ -77,41 +77,63 @@ public final class CheckpointManager {
     _ state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
   ) throws -> StepOutcome {
     precondition(step >= 0, "training steps are counted from 0")
-    try requireBegun()
+    let receipt: SaveReceipt
     do {
-      let receipt = try saveDurably(state, step: UInt64(step), metrics: metrics)
-      unsaved = nil
-      let retention = keeping.count.map { store.retain(last: $0) } ?? RetentionReport()
-      return .saved(receipt, retention)
-    } catch let error as CheckpointError where error.code != .invalidState {
-      unsaved = error
-      if failurePolicy == .stop { throw error }
-      return .failed(error)
+      try requireBegun()
+      let plan = try plan(state, metrics: metrics)
+      receipt = try saveDurably(state, plan, step: UInt64(step))
+    } catch let failure as SaveFailure {
+      unsaved = failure.cause
+      if failurePolicy == .stop { throw failure.cause }
+      return .failed(failure.cause)
+    } catch {
+      unsaved =
+        error as? CheckpointError
+        ?? CheckpointError(
+          .invalidState, "The state after step \(step) was not saved: save(to:) threw \(error).")
+      throw error
     }
+    unsaved = nil
+    let retention = keeping.count.map { store.retain(last: $0) } ?? RetentionReport()
+    return .saved(receipt, retention)
   }
 
   /// Ends the run's saving.
   ///
-  /// - Throws: ``CheckpointError`` if the last save that was due is not durable.
+  /// - Throws: ``CheckpointError`` if the last save is not durable: the one that made it fail.
   public func finish() throws(CheckpointError) {
     if let unsaved { throw unsaved }
   }
 
-  /// Saves; repeats the whole save once if only its durability is in doubt.
-  private func saveDurably(
-    _ state: some Checkpointable, step: UInt64, metrics: [String: Double]
-  ) throws -> SaveReceipt {
+  /// What the file will contain; what this throws is the program's fault, not the disk's.
+  private func plan(
+    _ state: some Checkpointable, metrics: [String: Double]
+  ) throws -> SavePlan {
     var plan = try StatePlanning.plan(state)
-    let statePlan = plan
-    for (name, value) in metrics { plan.metadata[.metric, name] = .float64(value) }
+    for (name, value) in metrics { try plan.metadata.add(.metric, name, .float64(value)) }
     Environment.record(in: &plan.metadata)
+    return plan
+  }
+
+  /// Saves; repeats the whole save once if only its durability is in doubt.
+  ///
+  /// - Throws: ``SaveFailure`` if the store refused; everything else comes from `state`.
+  private func saveDurably(
+    _ state: some Checkpointable, _ plan: SavePlan, step: UInt64
+  ) throws -> SaveReceipt {
     let write = { (sink: TensorSink) in
-      try StatePlanning.write(state, plan: statePlan, to: sink)
+      try StatePlanning.write(state, plan: plan, to: sink)
     }
     do {
-      return try store.save(plan, step: step, write: write)
-    } catch let error as CheckpointError where error.code == .durabilityUnknown {
-      return try store.save(plan, step: step, write: write)
+      do {
+        return try store.save(plan, step: step, write: write)
+      } catch let error as CheckpointError where error.code == .durabilityUnknown {
+        return try store.save(plan, step: step, write: write)
+      }
+    } catch let failure as StateFailure {
+      throw failure.cause
+    } catch let error as CheckpointError {
+      throw SaveFailure(cause: error)
     }
   }
 
@@ -126,7 +148,8 @@ public final class CheckpointManager {
       throw CheckpointError(
         .notEmpty,
         "\(escaped(store.path)) already holds checkpoints, for example \(escaped(entry.name)), and "
-          + "a fresh run was asked for. Resume from the latest, or say that a fresh run is meant.",
+          + "this run would begin afresh beside them. Resume from .latest before the first save, or "
+          + "from .never if a fresh run is meant.",
         at: CheckpointError.Location(path: store.path))
     }
     store.beginFreshRun()
@@ -137,4 +160,9 @@ public final class CheckpointManager {
     store.continueRun(from: reader, choice: choice)
     hasBegun = true
   }
+}
+
+/// Marks an error as the store's, so that it can be reported instead of thrown.
+private struct SaveFailure: Error {
+  let cause: CheckpointError
 }

@@ -8,14 +8,16 @@
 ///   same names, shapes and values; so it must not change anything, and must not depend on the
 ///   order of a Dictionary or Set.
 /// - `restore(from:)` reads everything that `save(to:)` wrote, and leaves the state as it was when
-///   it was saved.
+///   it was saved. Before it, `save(to:)` is called once to plan, so that a checkpoint that does not
+///   fit is refused before anything is restored: all that is saved must exist by then.
 ///
 /// `CheckpointTesting` and ``stateDigest(of:)`` help to test both.
 public protocol Checkpointable {
   /// The version of the meaning of this state; raise it when what is saved changes.
   ///
   /// Recorded for each scope. A checkpoint with a higher version than the program's is refused; one
-  /// with a lower version is given to `restore(from:)` as it is, with ``StateReader/stateVersion``.
+  /// with a lower version is given to `restore(from:)` as it is, with ``StateReader/stateVersion``:
+  /// what it has more or less in that scope is then no error. Scopes within have their own version.
   static var stateVersion: Int { get }
 
   /// Names and provides everything that must come back.

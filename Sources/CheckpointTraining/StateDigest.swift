@@ -31,7 +31,11 @@ public func stateDigest(of state: some Checkpointable) throws -> String {
     description.append(contentsOf: bytes)
   }
   try sink.append(description.bytes.rawSpan)
-  try StatePlanning.write(state, plan: plan, to: sink)
+  do {
+    try StatePlanning.write(state, plan: plan, to: sink)
+  } catch let failure as StateFailure {
+    throw failure.cause
+  }
   return SHA256.hexadecimal(sink.hash.finalize())
 }
 

@@ -11,12 +11,19 @@ enum StatePlanning {
   }
 
   /// The writing pass, held to `plan`.
+  ///
+  /// - Throws: ``StateFailure`` around everything but a refusal of `sink`.
   static func write(
     _ state: some Checkpointable, plan: SavePlan, to sink: any StateSink
   ) throws {
     let recorder = StateRecorder(writing: plan, to: sink)
-    try record(state, with: recorder)
-    try recorder.requireComplete()
+    do {
+      try record(state, with: recorder)
+      try recorder.requireComplete()
+    } catch {
+      if let refusal = recorder.sinkFailure { throw refusal }
+      throw StateFailure(cause: error)
+    }
   }
 
   private static func record<State: Checkpointable>(
@@ -26,4 +33,9 @@ enum StatePlanning {
     var writer = StateWriter(recorder)
     try state.save(to: &writer)
   }
+}
+
+/// Marks an error as the training program's own, so that it is never taken for a failing disk.
+struct StateFailure: Error {
+  let cause: any Error
 }

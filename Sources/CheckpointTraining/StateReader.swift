@@ -19,7 +19,7 @@ public struct StateReader {
   public var stateVersion: Int {
     let scope = prefix.isEmpty ? "" : String(prefix.dropLast())
     guard case .int64(let version)? = reader.metadata[.stateVersion, scope] else { return 0 }
-    return Int(version)
+    return Int(clamping: version)
   }
 
   // MARK: Tensors
@@ -36,20 +36,23 @@ public struct StateReader {
   ///   - type: The element type; its dtype must be the saved one, or `dtype` must.
   ///   - shape: If given, the shape that the tensor must have.
   ///   - dtype: The dtype it was saved with, if not the element's own.
-  /// - Returns: The elements, row-major.
+  /// - Returns: The elements, row-major; their bytes are the tensor's.
   /// - Throws: ``CheckpointError``: `.incompatibleState` naming the tensor; errors of reading.
   public func tensor<Element: TensorElement>(
     _ name: String, of type: Element.Type = Element.self, shape: [Int]? = nil,
     as dtype: DType? = nil
   ) throws(CheckpointError) -> [Element] {
-    let descriptor = try require(name, dtype: dtype ?? Element.dtype, shape: shape)
-    let count = descriptor.shape.reduce(1, *)
+    let tensor = try require(name, dtype: dtype ?? Element.dtype, shape: shape)
+    let size = UInt64(MemoryLayout<Element>.stride)
+    guard tensor.byteCount % size == 0, let count = Int(exactly: tensor.byteCount / size) else {
+      throw mismatch(tensor.descriptor, "\(Element.self) has no whole number of elements in it")
+    }
     var values = [Element](repeating: .zero, count: count)
-    try read(name, into: &values)
+    try read(tensor, into: &values)
     return values
   }
 
-  /// Reads a tensor into an array that has its number of elements.
+  /// Reads a tensor into an array that has its number of bytes.
   ///
   /// When this throws, the contents of `values` are unspecified.
   ///
@@ -62,11 +65,12 @@ public struct StateReader {
   public func tensor<Element: TensorElement>(
     _ name: String, into values: inout [Element], shape: [Int]? = nil, as dtype: DType? = nil
   ) throws(CheckpointError) {
-    let descriptor = try require(name, dtype: dtype ?? Element.dtype, shape: shape)
-    guard descriptor.shape.reduce(1, *) == values.count else {
-      throw mismatch(descriptor, "the program has \(values.count) elements for it")
+    let tensor = try require(name, dtype: dtype ?? Element.dtype, shape: shape)
+    guard tensor.byteCount == UInt64(values.count * MemoryLayout<Element>.stride) else {
+      throw mismatch(
+        tensor.descriptor, "the program has \(values.count) elements of \(Element.self) for it")
     }
-    try read(name, into: &values)
+    try read(tensor, into: &values)
   }
 
   /// Reads a tensor into unsafe memory.
@@ -81,19 +85,34 @@ public struct StateReader {
   public func tensor(
     _ name: String, dtype: DType, shape: [Int], into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
-    _ = try require(name, dtype: dtype, shape: shape)
-    unsafe try reader.read(prefix + name, into: target)
+    let tensor = try require(name, dtype: dtype, shape: shape)
+    unsafe try read(tensor, into: target)
+  }
+
+  private func read(
+    _ tensor: TensorTable.Entry, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    let name = tensor.descriptor.name
+    // From here on the trainer is no longer what it was.
+    usage.begunTensors.insert(StateName(name))
+    do {
+      unsafe try reader.read(name, into: target)
+    } catch {
+      usage.note(error)
+      throw error
+    }
+    usage.tensors.insert(StateName(name))
   }
 
   private func read<Element: TensorElement>(
-    _ name: String, into values: inout [Element]
+    _ tensor: TensorTable.Entry, into values: inout [Element]
   ) throws(CheckpointError) {
     // Array's own access to its bytes has no typed throw.
     var failure: CheckpointError?
     unsafe values.withUnsafeMutableBytes { target in
       do throws(CheckpointError) {
         // SAFETY: every bit pattern of a TensorElement is a value.
-        unsafe try reader.read(prefix + name, into: target)
+        unsafe try read(tensor, into: target)
       } catch {
         failure = error
       }
@@ -103,22 +122,23 @@ public struct StateReader {
 
   private func require(
     _ name: String, dtype: DType, shape: [Int]?
-  ) throws(CheckpointError) -> TensorDescriptor {
+  ) throws(CheckpointError) -> TensorTable.Entry {
     let path = prefix + name
-    guard let descriptor = reader.descriptor(of: path) else {
+    guard let number = reader.index.nameOrder.tensor(named: path, in: reader.index.tensors) else {
       throw CheckpointError(
         .incompatibleState,
         "\(escaped(reader.path)) has no tensor '\(escaped(path))', which the program restores.",
         at: CheckpointError.Location(path: reader.path, tensor: path))
     }
+    let tensor = reader.index.tensors.entries[number]
+    let descriptor = tensor.descriptor
     guard descriptor.dtype == dtype else {
       throw mismatch(descriptor, "the program expects \(dtype.name)")
     }
     if let shape, shape != descriptor.shape {
       throw mismatch(descriptor, "the program expects shape \(shape)")
     }
-    usage.tensors.insert(path)
-    return descriptor
+    return tensor
   }
 
   private func mismatch(_ descriptor: TensorDescriptor, _ what: String) -> CheckpointError {
@@ -147,9 +167,10 @@ public struct StateReader {
     guard let value = Value(try metadataValue(name)) else {
       throw CheckpointError(
         .incompatibleState,
-        "Value '\(escaped(prefix + name))' was not saved as \(Value.self).",
-        at: CheckpointError.Location(path: reader.path))
+        "Value '\(escaped(prefix + name))' of \(escaped(reader.path)) was not saved as "
+          + "\(Value.self).", at: CheckpointError.Location(path: reader.path))
     }
+    usage.values.insert(StateName(prefix + name))
     return value
   }
 
@@ -165,10 +186,13 @@ public struct StateReader {
   ) throws -> Value {
     guard case .json(let text) = try metadataValue(name) else {
       throw CheckpointError(
-        .incompatibleState, "Value '\(escaped(prefix + name))' was not saved as JSON.",
+        .incompatibleState,
+        "Value '\(escaped(prefix + name))' of \(escaped(reader.path)) was not saved as JSON.",
         at: CheckpointError.Location(path: reader.path))
     }
-    return try JSONCoding.decode(text, as: type)
+    let value = try JSONCoding.decode(text, as: type)
+    usage.values.insert(StateName(prefix + name))
+    return value
   }
 
   private func metadataValue(_ name: String) throws(CheckpointError) -> MetadataValue {
@@ -178,7 +202,6 @@ public struct StateReader {
         "\(escaped(reader.path)) has no value '\(escaped(prefix + name))', which the program "
           + "restores.", at: CheckpointError.Location(path: reader.path))
     }
-    usage.values.insert(prefix + name)
     return value
   }
 
@@ -193,10 +216,15 @@ public struct StateReader {
   public func scope(_ name: String, _ part: inout some Checkpointable) throws {
     try part.restore(from: StateReader(reader, usage: usage, prefix: prefix + name + "/"))
   }
-}
 
-/// What a restore has read, so that what it forgot can be named.
-final class StateUsage {
-  var tensors: Set<String> = []
-  var values: Set<String> = []
+  /// Restores a part that is a class instance from the scope it was saved in.
+  ///
+  /// - Parameters:
+  ///   - name: The scope.
+  ///   - part: What is restored.
+  /// - Throws: What the part's `restore(from:)` throws.
+  public func scope<Part: Checkpointable & AnyObject>(_ name: String, _ part: Part) throws {
+    var reference = part
+    try scope(name, &reference)
+  }
 }

@@ -1,0 +1,186 @@
+import CheckpointTesting
+import CheckpointTraining
+import Testing
+
+// Goal: each way to begin a run takes exactly the checkpoint it names, or says why it cannot.
+// Method: a store with steps 1 to 4 on a simulated disk, resumed in every way.
+@Suite("Where a run begins")
+struct ResumeSourceTests {
+  private let disk = SimulatedDisk()
+
+  private func resume(
+    _ source: ResumeSource, in path: String = SimulatedDisk.store
+  ) throws -> (trainer: ToyTrainer, result: ResumeResult) {
+    var trainer = ToyTrainer()
+    let result = try disk.manager(path).resume(&trainer, from: source)
+    return (trainer, result)
+  }
+
+  @Test func latestOfAnEmptyStoreIsAFreshRun() throws {
+    let (trainer, result) = try resume(.latest)
+    #expect(trainer == ToyTrainer())
+    #expect(result.checkpoint == nil && result.skipped.isEmpty)
+  }
+
+  @Test func latestIsTheHighestGenerationAndNotTheHighestStep() throws {
+    try disk.train(4)
+    let manager = try disk.manager()
+    var trainer = ToyTrainer()
+    try manager.resume(&trainer, from: .step(2))
+    try manager.saved(trainer, step: 2)
+    #expect(disk.checkpoints().contains("step-000000002.g000005.ckpt"))
+  }
+
+  @Test func aRunThatWentBackGoesOnFromWhereItWent() throws {
+    try disk.train(4)
+    do {
+      let manager = try disk.manager()
+      var trainer = ToyTrainer()
+      try manager.resume(&trainer, from: .generation(2))
+      #expect(trainer == ToyTrainer.trained(2))
+      trainer.trainStep()
+      try manager.saved(trainer, step: 3)
+    }
+    let (trainer, result) = try resume(.latest)
+    #expect(trainer == ToyTrainer.trained(3))
+    #expect(result.checkpoint?.generation == 5)
+  }
+
+  @Test func nothingIsRefusedWhereCheckpointsAre() throws {
+    #expect(try resume(.nothing).result.checkpoint == nil)
+    try disk.train(1)
+    let error = try checkpointError { _ = try resume(.nothing) }
+    #expect(error.code == .notEmpty)
+    #expect(error.message.contains("step-000000001.g000001.ckpt"))
+    #expect(error.message.contains(".latest") && error.message.contains(".never"))
+  }
+
+  @Test func savingWithoutResumeIsRefusedWhereCheckpointsAre() throws {
+    try disk.train(1)
+    let manager = try disk.manager()
+    let error = try checkpointError { try manager.stepCompleted(1, state: ToyTrainer()) }
+    #expect(error.code == .notEmpty)
+    #expect(throws: error) { try manager.finish() }
+    #expect(disk.checkpoints() == ["step-000000001.g000001.ckpt"])
+    // Resuming afterwards is not too late.
+    var trainer = ToyTrainer()
+    try manager.resume(&trainer, from: .latest)
+    try manager.saved(trainer, step: 2)
+  }
+
+  @Test func neverCountsOnAndLeavesOldFilesUntilItsFirstSave() throws {
+    try disk.train(4)
+    let old = disk.checkpoints()
+    let manager = try disk.manager(keeping: .last(2))
+    var trainer = ToyTrainer()
+    let result = try manager.resume(&trainer, from: .never)
+    #expect(result.checkpoint == nil && trainer == ToyTrainer())
+    #expect(disk.checkpoints() == old)
+    trainer.trainStep()
+    try manager.saved(trainer, step: 1)
+    #expect(
+      disk.checkpoints() == ["step-000000001.g000005.ckpt", "step-000000004.g000004.ckpt"])
+    trainer.trainStep()
+    try manager.saved(trainer, step: 2)
+    #expect(
+      disk.checkpoints() == ["step-000000001.g000005.ckpt", "step-000000002.g000006.ckpt"])
+    #expect(try resumedAfterClosing(manager) == 2)
+  }
+
+  /// The step that `.latest` resumes from once `manager` is gone.
+  private func resumedAfterClosing(_ manager: consuming CheckpointManager) throws -> Int? {
+    let copy = disk.copy()
+    _ = consume manager
+    var trainer = ToyTrainer()
+    return try copy.manager().resume(&trainer, from: .latest).checkpoint?.step
+  }
+
+  @Test func aStepIsTheNewestOfItsSaves() throws {
+    try disk.train(4)
+    do {
+      let manager = try disk.manager()
+      var trainer = ToyTrainer()
+      try manager.resume(&trainer, from: .step(2))
+      trainer.weights[0] = 100
+      try manager.saved(trainer, step: 2)
+    }
+    let (trainer, result) = try resume(.step(2))
+    #expect(trainer.weights[0] == 100)
+    #expect(result.checkpoint?.generation == 5)
+  }
+
+  @Test(arguments: [ResumeSource.step(9), .generation(9)])
+  func whatIsNotThereIsNamedWithWhatIs(source: ResumeSource) throws {
+    try disk.train(2)
+    let error = try checkpointError { _ = try resume(source) }
+    #expect(error.code == .notFound)
+    #expect(error.message.contains("9") && error.message.contains("step 2, step 1"))
+  }
+
+  @Test func aDamagedStepIsNotReplacedByAnotherStep() throws {
+    try disk.train(3)
+    try disk.damage(checkpointPath(step: 2, generation: 2))
+    let error = try checkpointError { _ = try resume(.step(2)) }
+    #expect(error.code == .noIntactCheckpoint)
+    #expect(error.message.contains(checkpointPath(step: 2, generation: 2)))
+  }
+
+  @Test func aPathToAFileOfTheStore() throws {
+    try disk.train(3)
+    let path = checkpointPath(step: 2, generation: 2)
+    let (trainer, result) = try resume(.path(path))
+    #expect(trainer == ToyTrainer.trained(2))
+    #expect(result.checkpoint?.path == path)
+  }
+
+  @Test func aPathToAnotherStoreContinuesInThisOne() throws {
+    try disk.train(3, in: "/other")
+    do {
+      let manager = try disk.manager()
+      var trainer = ToyTrainer()
+      let result = try manager.resume(&trainer, from: .path("/other"))
+      #expect(trainer == ToyTrainer.trained(3))
+      #expect(result.checkpoint?.path == checkpointPath(step: 3, generation: 3, in: "/other"))
+      trainer.trainStep()
+      try manager.saved(trainer, step: 4)
+    }
+    #expect(disk.checkpoints() == ["step-000000004.g000001.ckpt"])
+    #expect(disk.checkpoints(in: "/other").count == 3)
+    #expect(try resume(.latest).trainer == ToyTrainer.trained(4))
+  }
+
+  @Test func aPathFallsBackInAnotherStoreButNotFromAFile() throws {
+    try disk.train(3, in: "/other")
+    let damaged = checkpointPath(step: 3, generation: 3, in: "/other")
+    try disk.damage(damaged)
+    let (trainer, result) = try resume(.path("/other"))
+    #expect(trainer == ToyTrainer.trained(2))
+    #expect(result.skipped.map(\.path) == [damaged])
+    let error = try checkpointError { _ = try resume(.path(damaged)) }
+    #expect(error.code == .corrupted)
+  }
+
+  @Test func aPathThatIsMissingOrEmptyIsNotAFreshRun() throws {
+    let missing = try checkpointError { _ = try resume(.path("/nowhere/step-1.ckpt")) }
+    #expect(missing.code == .notFound)
+    #expect(missing.message.contains("/nowhere"))
+    // The empty store itself, by its path: a person who names it expects something in it.
+    let empty = try checkpointError { _ = try resume(.path("/run")) }
+    #expect(empty.code == .notFound)
+  }
+
+  @Test func aPathToTheStoreItselfIsDeliberate() throws {
+    try disk.train(2)
+    #expect(try resume(.path("/run/")).trainer == ToyTrainer.trained(2))
+  }
+
+  @Test func aSecondWriterIsBusyAndAReaderIsNot() throws {
+    let manager = try disk.manager()
+    let error = try checkpointError { _ = try disk.manager() }
+    #expect(error.code == .busy)
+    #expect(throws: Never.self) {
+      try CheckpointStore("/run", for: .reading, options: StoreOptions(device: disk.device))
+    }
+    try manager.finish()
+  }
+}
