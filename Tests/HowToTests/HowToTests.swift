@@ -62,6 +62,14 @@ struct HowToTests {
     }
   }
 
+  @Test func theReadmeShowsWhatAHowToCompiles() throws {
+    let readme = Self.pages.appending(path: "../../README.md").standardizedFileURL
+    let compiled = try blocks(of: Self.pages.appending(path: "save-and-resume.md"))
+    let shown = try blocks(of: readme)
+    #expect(!shown.isEmpty)
+    #expect(Set(shown).isSubset(of: compiled))
+  }
+
   private func withDirectory(_ body: (String) throws -> Void) throws {
     let directory = FileManager.default.temporaryDirectory.appending(
       path: "checkpoint-how-to-\(UUID().uuidString)")
