@@ -122,6 +122,7 @@ private final class NotingSink: StateSink {
   ) throws {
     var isFaultOfBody = false
     do {
+      // SAFETY: the buffer that the sink lends is passed on for the time of its call.
       try unsafe sink.fill(byteCount) { offset, target in
         isFaultOfBody = true
         try unsafe body(offset, target)
