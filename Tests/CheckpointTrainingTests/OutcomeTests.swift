@@ -98,7 +98,7 @@ struct OutcomeTests {
     }
   }
 
-  @Test func asecondFailedSyncIsReportedAndNothingIsRemoved() throws {
+  @Test func aSecondFailedSyncIsReportedAndNothingIsRemoved() throws {
     let manager = try disk.manager(keeping: .last(1))
     var trainer = ToyTrainer()
     trainer.trainStep()

@@ -104,6 +104,8 @@ struct SaveDisciplineTests {
         try $0.tensor("a", [Float]([1, 2]))
         try $0.tensor("b", [Float]([3, 4]))
         try $0.alias("c", of: "a")
+        try $0.value("x", 1)
+        try $0.scope("part", ScriptedState { try $0.tensor("t", [Int8]([5])) })
       }
     ),
     (

@@ -78,6 +78,17 @@ struct StateDigestTests {
     }
   }
 
+  @Test func whatATensorIsTiedToCounts() throws {
+    let digests = try ["a", "b"].map { original in
+      try stateDigest(
+        of: ScriptedState {
+          for name in ["a", "b"] { try $0.tensor(name, [Float]([1, 2])) }
+          try $0.alias("c", of: original)
+        })
+    }
+    #expect(digests[0] != digests[1])
+  }
+
   @Test func everyElementCounts() throws {
     let base = [UInt8](repeating: 0, count: 300)
     var digests: Set<String> = []
