@@ -40,13 +40,3 @@ extension ProgressLine {
     String(repeating: " ", count: max(0, width - text.utf8.count)) + text
   }
 }
-
-extension ProgressLine {
-  /// A bar of 20 columns with the percentage.
-  package static func bar(_ done: UInt64, of total: UInt64) -> String {
-    let share = total == 0 ? 1 : Double(done) / Double(total)
-    let filled = Int(share * 20)
-    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 20 - filled)
-    return "[\(bar)] \(Int(share * 100))%"
-  }
-}
