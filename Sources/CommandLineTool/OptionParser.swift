@@ -1,132 +1,122 @@
-/// What a person typed and the program cannot use.
-package struct UsageError: Error, Hashable, CustomStringConvertible {
-  /// What is wrong, and what would be right.
-  package let description: String
-
-  package init(_ description: String) { self.description = description }
-}
-
-/// Parses the words of a command line.
+/// Parses the words of a command line: options in any order among positional arguments.
 ///
-/// `--name value` and `--name=value` are alike, and so are underscores and hyphens in names. An
-/// optional value is the next word unless that begins with a hyphen. `--` ends the options. An
-/// option given twice has its last value.
-package struct OptionParser {
+/// - `--name value` and `--name=value` mean the same, and so do `--some_name` and `--some-name`.
+/// - The value of an option that needs one is the next word, also if that begins with one hyphen
+///   (`--learning_rate -0.1`), but not if it begins with two; write `--name=--value` then.
+/// - The value of an option that may have one is the next word if that does not begin with `-`.
+/// - An option given twice has its last value, so that a wrapper's can be overridden, unless it
+///   was declared to be repeated.
+/// - `--` ends the options; `-` alone is a positional argument. There are no one-letter options and
+///   no abbreviations: what a script says today must not change its meaning with a later option.
+package struct OptionParser: Sendable {
   /// What an option takes.
   package enum Kind: Hashable, Sendable {
-    case flag, value, optionalValue
+    /// Nothing.
+    case flag
+    /// A value.
+    case value
+    /// A value; given again, all count, in order.
+    case repeated
+    /// A value or none.
+    case optionalValue
   }
 
-  private let kinds: [String: Kind]
-  private var values: [String: String?] = [:]
   /// The words that belong to no option, in order.
   package private(set) var positionals: [String] = []
+  /// By canonical name, the value of each occurrence; nil for an occurrence without a value.
+  private var occurrences: [String: [String?]] = [:]
+  private let options: [String: (name: String, kind: Kind)]
 
   /// Parses `words`, without the program's name.
   ///
   /// - Parameters:
   ///   - words: What was typed.
-  ///   - kinds: The options by name, spelled with underscores and without hyphens in front.
+  ///   - kinds: The options by name, without hyphens in front; messages spell them the same.
   /// - Throws: ``UsageError`` saying what to type instead.
+  /// - Precondition: No two names differ only in underscores and hyphens.
   package init(_ words: [String], kinds: [String: Kind]) throws(UsageError) {
-    self.kinds = kinds
+    options = Dictionary(
+      uniqueKeysWithValues: kinds.map { (Self.canonical($0.key), (name: $0.key, kind: $0.value)) })
     var rest = words[...]
     while let word = rest.popFirst() {
       if word == "--" {
         positionals += rest
         return
       }
-      guard word.hasPrefix("-"), word != "-" else {
+      guard word.begins(with: "-"), word != "-" else {
         positionals.append(word)
         continue
       }
-      try parseOption(word, &rest)
+      let (name, attached) = Self.split(word)
+      guard word.begins(with: "--"), let option = options[name] else { throw unknown(word) }
+      let value = try Self.value(of: option.name, option.kind, attached: attached, &rest)
+      occurrences[name, default: []].append(value)
     }
   }
 
-  private mutating func parseOption(
-    _ word: String, _ rest: inout ArraySlice<String>
-  ) throws(UsageError) {
-    let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    let spelled = String(parts[0])
-    let name = Self.canonical(spelled)
-    guard spelled.hasPrefix("--"), let kind = kinds[name] else { throw unknown(spelled) }
-    let attached = parts.count == 2 ? String(parts[1]) : nil
+  private static func value(
+    of name: String, _ kind: Kind, attached: String?, _ rest: inout ArraySlice<String>
+  ) throws(UsageError) -> String? {
     switch kind {
     case .flag:
-      guard attached == nil else { throw UsageError("\(spelled) takes no value.") }
-      values[name] = .some(nil)
-    case .value:
-      guard let value = attached ?? rest.popFirst() else {
-        throw UsageError("\(spelled) needs a value.")
+      guard let attached else { return nil }
+      throw UsageError("--\(name) takes no value; it was given '\(attached)'.")
+    case .value, .repeated:
+      if let attached { return attached }
+      guard let next = rest.first else { throw UsageError("--\(name) needs a value.") }
+      guard !next.begins(with: "--") else {
+        throw UsageError(
+          "--\(name) needs a value, and '\(next)' looks like another option. "
+            + "If it is the value, write --\(name)=\(next).")
       }
-      values[name] = value
     case .optionalValue:
-      let next = rest.first.flatMap { $0.hasPrefix("-") ? nil : $0 }
-      if attached == nil, next != nil { rest.removeFirst() }
-      values[name] = .some(attached ?? next)
+      if let attached { return attached }
+      guard let next = rest.first, !next.begins(with: "-") else { return nil }
     }
+    return rest.popFirst()
   }
 
-  /// Whether the option was given.
-  package func has(_ name: String) -> Bool { values[name] != nil }
-
-  /// The option's value; nil if it was not given, or given without one.
-  package func string(_ name: String) -> String? { values[name] ?? nil }
-
-  /// The option's value as a number within `range`.
-  package func integer<Number: FixedWidthInteger>(
-    _ name: String, in range: ClosedRange<Number>
-  ) throws(UsageError) -> Number? {
-    guard let text = string(name) else { return nil }
-    guard let value = Number(text), range.contains(value) else {
-      let bounds =
-        range.upperBound == .max
-        ? "\(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
-      throw UsageError("--\(name) must be a whole number, \(bounds), and not '\(text)'.")
+  /// Splits `--name=value` into its canonical name and its value.
+  private static func split(_ word: String) -> (name: String, attached: String?) {
+    let body = word.utf8.drop { $0 == UInt8(ascii: "-") }
+    guard let equals = body.firstIndex(of: UInt8(ascii: "=")) else {
+      return (canonical(Substring(body)), nil)
     }
-    return value
+    return (canonical(Substring(body[..<equals])), String(Substring(body[equals...].dropFirst())))
   }
 
-  /// The option's value as a finite number.
-  package func number<Number: BinaryFloatingPoint & LosslessStringConvertible>(
-    _ name: String, as type: Number.Type
-  ) throws(UsageError) -> Number? {
-    guard let text = string(name) else { return nil }
-    guard let value = Number(text), value.isFinite else {
-      throw UsageError("--\(name) must be a number, and not '\(text)'.")
-    }
-    return value
+  /// Underscores and hyphens are alike; upper and lower case are not.
+  private static func canonical(_ name: some StringProtocol) -> String {
+    String(
+      decoding: name.utf8.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 }, as: UTF8.self)
   }
 
-  private static func canonical(_ spelled: String) -> String {
-    String(spelled.drop { $0 == "-" }.map { $0 == "-" ? "_" : $0 })
+  private func unknown(_ word: String) -> UsageError {
+    let typed =
+      word.begins(with: "--") ? word.utf8.prefix { $0 != UInt8(ascii: "=") } : word.utf8[...]
+    let closest = closestName(to: Self.split(word).name, among: options.keys.sorted())
+    let suggestion = closest.flatMap { options[$0] }.map { " Did you mean --\($0.name)?" }
+    return UsageError("There is no option '\(Substring(typed))'." + (suggestion ?? ""))
   }
 
-  private func unknown(_ spelled: String) -> UsageError {
-    let name = Self.canonical(spelled)
-    let nearest = kinds.keys.sorted()
-      .map { (name: $0, distance: Self.distance($0, name)) }
-      .min { $0.distance < $1.distance }
-    guard let nearest, nearest.distance <= max(2, name.count / 3) else {
-      return UsageError("There is no option \(spelled).")
-    }
-    return UsageError("There is no option \(spelled). Did you mean --\(nearest.name)?")
-  }
+  // MARK: What was said
 
-  /// How many letters to change, add or leave out (Levenshtein distance).
-  private static func distance(_ left: String, _ right: String) -> Int {
-    let right = Array(right)
-    var row = Array(0...right.count)
-    for (i, a) in left.enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for (j, b) in right.enumerated() {
-        let above = row[j + 1]
-        row[j + 1] = a == b ? diagonal : min(diagonal, above, row[j]) + 1
-        diagonal = above
-      }
-    }
-    return row[right.count]
+  /// Whether the option was given, with or without a value.
+  package func has(_ name: String) -> Bool { !all(name).isEmpty }
+
+  /// The value of the last occurrence; nil also if that has none.
+  package func string(_ name: String) -> String? { all(name).last ?? nil }
+
+  /// The values of all occurrences, in order.
+  package func strings(_ name: String) -> [String] { all(name).compactMap { $0 } }
+
+  private func all(_ name: String) -> [String?] {
+    precondition(options[Self.canonical(name)] != nil, "the program declares no option --\(name)")
+    return occurrences[Self.canonical(name)] ?? []
   }
+}
+
+extension String {
+  /// `hasPrefix` by bytes: a hyphen is a hyphen also before a combining character.
+  fileprivate func begins(with prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
 }

@@ -1,61 +1,74 @@
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Darwin)
-  internal import Darwin
+internal import Synchronization
+
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
 #endif
 
-/// The program's exit statuses.
-package enum ExitStatus: Int32 {
-  case success = 0
-  case failure = 1
-  case cannotTell = 2
-  case unsupported = 3
-  /// `EX_USAGE` of sysexits(3).
-  case usage = 64
-}
-
-/// Whole lines on standard output and standard error.
+/// Standard output and standard error, a whole line at a time.
 package enum StandardStreams {
-  /// Whether standard error is a terminal, where a person looks at progress.
-  package static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+  private static let failure = Atomic<Int32>(0)
 
-  /// Writes a line of results.
+  /// Makes descriptors 0, 1 and 2 safe to have; call it before anything is opened.
   ///
-  /// If nobody can take it any more, the program ends here with status 1: what follows could only
-  /// be lost silently.
+  /// If the program was started with one of them closed, the next file it opens would take that
+  /// number, and a line meant for a person would be written into a checkpoint.
+  package static func prepare() {
+    for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
+      // The lowest free number is this one, since those below it are open. A write to it fails,
+      // and so is not taken for success. SAFETY: the path is a literal.
+      unsafe _ = open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY)
+    }
+    // A write to a closed pipe then fails, and we decide; see `writeOutput` and `writeError`.
+    _ = signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Writes a line to standard output.
+  ///
+  /// If nobody reads it any more, this ends the program the way a broken pipe ends any program,
+  /// quietly. If it cannot be written for another reason, standard error says so once and
+  /// ``hasOutputFailed`` is true from then on: the program must not exit with success.
   package static func writeOutput(_ line: String) {
-    if !write(line + "\n", to: STDOUT_FILENO) { exit(ExitStatus.failure.rawValue) }
+    guard let error = DescriptorWriter(descriptor: STDOUT_FILENO).write(line + "\n") else { return }
+    if error == EPIPE { endByBrokenPipe() }
+    if failure.exchange(error, ordering: .relaxed) == 0 {
+      // SAFETY: strerror returns a terminated string, which is copied at once.
+      let reason = unsafe strerror(error).map { unsafe String(cString: $0) } ?? "errno \(error)"
+      writeError("Cannot write to standard output: \(reason).")
+    }
   }
 
-  /// Writes a line for people.
-  package static func writeError(_ line: String) { _ = write(line + "\n", to: STDERR_FILENO) }
+  /// Whether a line could not be written to standard output.
+  package static var hasOutputFailed: Bool { failure.load(ordering: .relaxed) != 0 }
 
-  /// Writes text without a line's end, for progress.
-  package static func writeProgress(_ text: String) { _ = write(text, to: STDERR_FILENO) }
+  /// Writes a line to standard error.
+  ///
+  /// A failure is ignored: where else could one complain?
+  package static func writeError(_ line: String) { writeProgress(line + "\n") }
 
-  private static func write(_ text: String, to descriptor: Int32) -> Bool {
-    let bytes = Array(text.utf8)
-    var done = 0
-    while done < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        // SAFETY: `done` is less than the buffer's length.
-        unsafe Platform.write(
-          descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      done += count
-    }
-    return true
+  /// Writes to standard error without ending the line.
+  package static func writeProgress(_ text: String) {
+    _ = DescriptorWriter(descriptor: STDERR_FILENO).write(text)
   }
 
-  private enum Platform {
-    static func write(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
-      #if canImport(Glibc)
-        unsafe Glibc.write(descriptor, bytes, count)
-      #else
-        unsafe Darwin.write(descriptor, bytes, count)
-      #endif
-    }
+  /// Whether standard error is a terminal, where a person looks at progress.
+  package static var isErrorTerminal: Bool { isTerminal(STDERR_FILENO) }
+
+  /// Whether a descriptor is a terminal.
+  package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+
+  /// The width of the terminal that standard error is, in columns; 80 if it does not say.
+  static var errorColumnCount: Int {
+    var size = winsize()
+    // SAFETY: the kernel fills the record, which is ours.
+    let result = unsafe ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size)
+    return result == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+  }
+
+  private static func endByBrokenPipe() -> Never {
+    _ = signal(SIGPIPE, SIG_DFL)
+    _ = raise(SIGPIPE)
+    _exit(128 + SIGPIPE)  // reached only if the signal is blocked
   }
 }

@@ -1,1 +1,1 @@
-VerifyCommand.run(Array(CommandLine.arguments.dropFirst()))
+VerifyCommand.main()

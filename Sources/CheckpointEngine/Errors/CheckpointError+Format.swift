@@ -21,6 +21,7 @@ extension CheckpointError {
     self.init(
       code, "\(escaped(path)), offset \(error.offset): \(error.description)\(advice)",
       at: Location(path: path, offset: error.offset, tensor: tensor, chunk: chunk))
+    reason = error.description
   }
 }
 

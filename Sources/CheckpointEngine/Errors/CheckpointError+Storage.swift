@@ -16,6 +16,7 @@ extension CheckpointError {
     self.init(
       code, "Cannot read \(escaped(path)): \(Self.sentence(error)). \(advice)",
       at: Location(path: path), systemCall: error.call.rawValue, errno: error.errno)
+    reason = "\(Self.sentence(error)). \(advice)"
   }
 
   /// A call on the way to writing `path` failed.

@@ -4,6 +4,8 @@ public struct CheckpointError: Error, Hashable, Sendable {
   public var code: Code
   /// What happened, where, and what to do next, for a person.
   public var message: String
+  /// The message without path, offset and advice, for where those stand beside it already.
+  package var reason: String?
   /// Where the failure is, if it has a place.
   public var location: Location?
   /// The system call that refused, by its name in a trace.

@@ -49,9 +49,11 @@ package final class OpenFile: Sendable {
     }
     let file = OpenFile(backend: backend, descriptor: descriptor, path: path, status: status)
     guard status.kind == .regular else {
-      throw CheckpointError(
+      var error = CheckpointError(
         .notRegular, "\(escaped(path)) is not a regular file and cannot be a checkpoint.",
         at: CheckpointError.Location(path: path))
+      error.reason = "This is not a regular file and cannot be a checkpoint."
+      throw error
     }
     return file
   }

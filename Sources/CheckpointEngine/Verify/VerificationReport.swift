@@ -22,15 +22,16 @@ public struct VerificationReport: Sendable {
   public var checkedChunkCount: Int
   /// Bytes of the file.
   public var byteCount: UInt64
-  /// The header, if the index could be read.
+  /// Which checkpoint it is, if its header could be read.
   public var header: CheckpointHeader?
-  /// Tensors of the file, aliases included.
-  public var tensorCount = 0
-  /// Chunks of the file.
-  public var chunkCount = 0
+  /// Tensors of the file, aliases included; nil if its index could not be read.
+  public var tensorCount: Int?
+  /// Chunks of the file; nil if its index could not be read.
+  public var chunkCount: Int?
 
-  init(path: String, level: VerificationLevel, byteCount: UInt64, findings: [CheckpointError] = [])
-  {
+  package init(
+    path: String, level: VerificationLevel, byteCount: UInt64, findings: [CheckpointError] = []
+  ) {
     self.path = path
     self.level = level
     self.findings = findings

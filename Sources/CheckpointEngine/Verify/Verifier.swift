@@ -1,6 +1,14 @@
 public import CheckpointFormat
 public import CheckpointStorage
 
+/// What a path on the command line stands for.
+package enum VerificationTarget: Sendable {
+  /// One file, in whatever condition, or nothing at all.
+  case file(String)
+  /// A directory: its checkpoints, and those set aside as damaged, both oldest first.
+  case store(checkpoints: [String], quarantined: [String])
+}
+
 /// Verifies files and stores by path, as `ckpt-verify` does.
 public struct Verifier: Sendable {
   private let device: StorageDevice
@@ -25,9 +33,24 @@ public struct Verifier: Sendable {
   /// - Returns: Paths; none for a directory without checkpoints.
   /// - Throws: ``CheckpointError`` if a directory cannot be listed.
   public func files(at path: String) throws(CheckpointError) -> [String] {
-    guard let directory = try? StoreDirectory.open(path, on: device) else { return [path] }
-    let entries = try StoreListing(directory).candidates
-    return entries.reversed().map(\.path)
+    switch try target(at: path) {
+    case .file(let file): [file]
+    case .store(let checkpoints, _): checkpoints
+    }
+  }
+
+  /// What a path stands for.
+  package func target(at path: String) throws(CheckpointError) -> VerificationTarget {
+    switch CheckpointName(StoreDirectory.split(path).name) {
+    // A directory under a checkpoint's name is no store but something that is no regular file.
+    case .checkpoint, .damaged: return .file(path)
+    default: break
+    }
+    guard let directory = try? StoreDirectory.open(path, on: device) else { return .file(path) }
+    let entries = try StoreListing(directory).entries.reversed()
+    return .store(
+      checkpoints: entries.filter { !$0.isQuarantined }.map(\.path),
+      quarantined: entries.filter(\.isQuarantined).map(\.path))
   }
 
   /// Verifies one file.
@@ -48,20 +71,18 @@ public struct Verifier: Sendable {
       do throws(CheckpointError) {
         reader = try CheckpointReader(file, limits: limits, pool: pool)
       } catch {
-        return failed(path, level, error, byteCount: file.byteCount)
+        var report = VerificationReport(
+          path: path, level: level, byteCount: file.byteCount, findings: [error])
+        // Which checkpoint it is can be told although it is damaged further on.
+        report.header = try? FileIndex.header(of: file, limits: limits)
+        return report
       }
       var report = reader.verify(level, progress: progress)
       if let finding = nameFinding(reader, name: name) { report.findings.insert(finding, at: 0) }
       return report
     } catch {
-      return failed(path, level, error, byteCount: 0)
+      return VerificationReport(path: path, level: level, byteCount: 0, findings: [error])
     }
-  }
-
-  private func failed(
-    _ path: String, _ level: VerificationLevel, _ error: CheckpointError, byteCount: UInt64
-  ) -> VerificationReport {
-    VerificationReport(path: path, level: level, byteCount: byteCount, findings: [error])
   }
 
   /// A name of ours that contradicts the header is a finding; a foreign name says nothing.
@@ -78,10 +99,12 @@ extension CheckpointHeader {
   /// What is wrong with a name that states other numbers than the header.
   func contradiction(step: UInt64, generation: UInt64?, path: String) -> CheckpointError? {
     guard self.step != step || self.generation != generation ?? self.generation else { return nil }
-    return CheckpointError(
-      .corrupted,
-      "The name of \(escaped(path)) contradicts its header, which says step \(self.step), "
-        + "generation \(self.generation). Was it renamed?",
-      at: CheckpointError.Location(path: path))
+    let rest =
+      "contradicts its header, which says step \(self.step), generation \(self.generation). "
+      + "Was it renamed?"
+    var error = CheckpointError(
+      .corrupted, "The name of \(escaped(path)) \(rest)", at: CheckpointError.Location(path: path))
+    error.reason = "The file's name \(rest)"
+    return error
   }
 }
