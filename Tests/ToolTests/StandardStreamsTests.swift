@@ -8,6 +8,22 @@ import Testing
   import Glibc
 #endif
 
+@Suite("Standard descriptors")
+struct StandardDescriptorTests {
+  /// Whoever starts us with standard output closed must not have events written into a checkpoint.
+  @Test func fileOpenedLaterIsNeverStandardOutput() async {
+    for descriptor in Int32(0)...2 {
+      await #expect(processExitsWith: .exitCode(7)) { [descriptor = descriptor as Int32] in
+        close(descriptor)
+        StandardStreams.prepare()
+        let file = unsafe open("/dev/zero", O_RDWR)
+        if file <= 2 { exit(8) }
+        exit(7)
+      }
+    }
+  }
+}
+
 @Suite("Writing to a descriptor")
 struct DescriptorWriterTests {
   /// Takes at most three bytes a call, after the errors it was given.

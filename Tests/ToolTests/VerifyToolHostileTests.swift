@@ -199,6 +199,13 @@ struct VerifyToolHostileTests {
     }
   }
 
+  @Test func storeWhoseFilesAreAllGoneIsNothingToVerify() {
+    var tally = Tally()
+    tally.add(.removed)
+    #expect(tally.exitStatus == .cannotTell)
+    #expect(tally.summary == "1 removed meanwhile")
+  }
+
   @Test func fileThatRetentionRemovedMeanwhileIsNoFinding() throws {
     try StoreFixture.with(3) { store in
       var run = VerifyRun(
