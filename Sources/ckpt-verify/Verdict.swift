@@ -1,8 +1,8 @@
 internal import CheckpointEngine
-internal import CommandLineTool
+package import CommandLineTool
 
 /// What is to be said of a checkpoint in one word, the same in both kinds of output.
-enum Verdict: String {
+package enum Verdict: String {
   case ok, damaged, unreadable, unsupported
   /// Retention removed it after its directory was listed; no finding.
   case removed
@@ -24,14 +24,16 @@ enum Verdict: String {
 }
 
 /// How many checkpoints there are of each verdict.
-struct Tally {
+package struct Tally {
   private var counts: [Verdict: Int] = [:]
 
-  mutating func add(_ verdict: Verdict) { counts[verdict, default: 0] += 1 }
+  package init() {}
 
-  func count(_ verdict: Verdict) -> Int { counts[verdict] ?? 0 }
+  package mutating func add(_ verdict: Verdict) { counts[verdict, default: 0] += 1 }
 
-  var exitStatus: ExitStatus {
+  package func count(_ verdict: Verdict) -> Int { counts[verdict] ?? 0 }
+
+  package var exitStatus: ExitStatus {
     if count(.damaged) > 0 { return .failure }
     if count(.unreadable) > 0 { return .cannotTell }
     if count(.unsupported) > 0 { return .unsupported }

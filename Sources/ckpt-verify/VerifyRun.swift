@@ -1,21 +1,21 @@
-internal import CheckpointEngine
-internal import CommandLineTool
+package import CheckpointEngine
+package import CommandLineTool
 
 /// Verifies what the command line names, path by path.
-struct VerifyRun {
+package struct VerifyRun {
   let verifier: Verifier
   let level: VerificationLevel
   let results: any Results
   private let progress = ProgressLine()
   private var tally = Tally()
 
-  init(verifier: Verifier, level: VerificationLevel, results: any Results) {
+  package init(verifier: Verifier, level: VerificationLevel, results: any Results) {
     self.verifier = verifier
     self.level = level
     self.results = results
   }
 
-  mutating func verify(_ paths: [String]) -> ExitStatus {
+  package mutating func verify(_ paths: [String]) -> ExitStatus {
     for path in paths where !StandardStreams.hasOutputFailed { verify(path) }
     results.finish(tally, level)
     note("\(tally.summary) (level \(level.rawValue)).")
@@ -91,7 +91,7 @@ struct VerifyRun {
 }
 
 /// Where results go.
-protocol Results {
+package protocol Results {
   /// Takes the report on `path`, which is spelled as the command line or the directory spells it.
   func add(_ report: VerificationReport, _ verdict: Verdict, path: String)
   /// Comes last, once.

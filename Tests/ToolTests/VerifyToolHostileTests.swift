@@ -2,8 +2,7 @@ import CheckpointEngine
 import CommandLineTool
 import Foundation
 import Testing
-
-@testable import ckpt_verify  // VerifyRun, whose race with retention no process can be made to lose
+import ckpt_verify
 
 /// What is no checkpoint at all, and what cannot be read or written.
 @Suite("ckpt-verify, hostile places")
