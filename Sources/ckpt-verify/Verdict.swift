@@ -42,7 +42,7 @@ package struct Tally {
   }
 
   /// One line for a person.
-  var summary: String {
+  package var summary: String {
     let parts: [(Verdict, String)] = [
       (.ok, "intact"), (.damaged, "damaged"), (.unreadable, "unreadable"),
       (.unsupported, "unsupported"), (.removed, "removed meanwhile"),
