@@ -100,6 +100,11 @@ extension [UInt8] {
   init<Failure: Error>(
     filling byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) {
+    // An array without capacity is one that all threads share, and its count would be written.
+    guard byteCount > 0 else {
+      self = []
+      return
+    }
     var failure: Failure?
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
       do throws(Failure) {
