@@ -57,13 +57,14 @@ extension CheckpointManager {
     _ choice: ResumeChoice, _ strictness: RestoreStrictness
   ) throws -> ResumeResult {
     var rejected: [String: CheckpointError] = [:]
-    var restoration: Restoration?
-    while let recovery = try store.recover(selection, passingOver: rejected) {
-      // Made before anything is restored: half a restore may change what the trainer would save.
-      let attempt = try restoration ?? Restoration(of: trainer, strictness)
-      restoration = attempt
+    // Made before anything is restored: half a restore may change what the trainer would save.
+    let restoration = try Restoration(of: trainer, strictness)
+    let check = { (reader: CheckpointReader) throws(CheckpointError) in
+      try restoration.check(reader)
+    }
+    while let recovery = try store.recover(selection, passingOver: rejected, checking: check) {
       do {
-        try attempt.restore(&trainer, from: recovery.reader)
+        try restoration.restore(&trainer, from: recovery.reader)
       } catch let error as CheckpointError where error.code == .corrupted {
         // It verified a moment ago: the disk is failing under it.
         rejected[recovery.reader.path] = error
@@ -100,8 +101,10 @@ extension CheckpointManager {
     }
     let reader = try CheckpointReader.open(
       path: path, on: options.device, limits: options.limits, threads: options.threads)
+    let restoration = try Restoration(of: trainer, strictness)
+    try restoration.check(reader)
     if let finding = reader.verify(.full).findings.first { throw finding }
-    try Restoration(of: trainer, strictness).restore(&trainer, from: reader)
+    try restoration.restore(&trainer, from: reader)
     continueRun(from: reader, choice: .deliberate)
     return ResumeResult(checkpoint: ResumedCheckpoint(reader), skipped: [])
   }

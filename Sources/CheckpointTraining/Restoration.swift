@@ -14,14 +14,18 @@ final class Restoration {
     self.strictness = strictness
   }
 
-  /// Compares, restores, and makes sure that nothing was forgotten.
-  func restore<Trainer: Checkpointable>(
-    _ trainer: inout Trainer, from reader: CheckpointReader
-  ) throws {
+  /// Compares program and checkpoint before a tensor byte is read.
+  func check(_ reader: CheckpointReader) throws(CheckpointError) {
     switch strictness {
     case .exact: try StateComparison.requireMatch(plan, reader)
     case .partial: try StateComparison.requireNotNewer(plan, reader)
     }
+  }
+
+  /// Restores a checkpoint that was checked, and makes sure that nothing was forgotten.
+  func restore<Trainer: Checkpointable>(
+    _ trainer: inout Trainer, from reader: CheckpointReader
+  ) throws {
     let usage = StateUsage()
     do {
       try trainer.restore(from: StateReader(reader, usage: usage))

@@ -42,7 +42,7 @@ extension CheckpointStore {
   public func recover(
     _ selection: CheckpointSelection = .latest
   ) throws(CheckpointError) -> Recovery? {
-    try recover(selection, passingOver: [:])
+    try recover(selection, passingOver: [:]) { (_) throws(CheckpointError) in }
   }
 
   /// Recovers, passing over files that turned out to be damaged while they were restored.
@@ -50,17 +50,20 @@ extension CheckpointStore {
   /// - Parameters:
   ///   - selection: Which checkpoint to take.
   ///   - rejected: The reasons, by path.
+  ///   - check: Is given a candidate whose index is sound, before its chunks are read; what it
+  ///     throws ends the search.
   /// - Returns: As ``recover(_:)``.
-  /// - Throws: As ``recover(_:)``.
+  /// - Throws: As ``recover(_:)``, and what `check` throws.
   package func recover(
-    _ selection: CheckpointSelection, passingOver rejected: [String: CheckpointError]
+    _ selection: CheckpointSelection, passingOver rejected: [String: CheckpointError],
+    checking check: (CheckpointReader) throws(CheckpointError) -> Void
   ) throws(CheckpointError) -> Recovery? {
     // A candidate may be removed by the writer's retention while it is being looked at.
     for _ in 0..<100 {
       let listing = try StoreListing(directory)
       let candidates = try select(selection, from: listing)
       if candidates.isEmpty, listing.entries.isEmpty { return nil }
-      if let recovery = try firstIntact(candidates, listing, rejected) { return recovery }
+      if let recovery = try firstIntact(candidates, listing, rejected, check) { return recovery }
     }
     throw CheckpointError(
       .unreadable, "The checkpoints of \(escaped(path)) keep changing. Try again.",
@@ -92,7 +95,8 @@ extension CheckpointStore {
 
   /// The first candidate that verifies; nil if the listing is out of date.
   private func firstIntact(
-    _ candidates: [StoreEntry], _ listing: StoreListing, _ rejected: [String: CheckpointError]
+    _ candidates: [StoreEntry], _ listing: StoreListing, _ rejected: [String: CheckpointError],
+    _ check: (CheckpointReader) throws(CheckpointError) -> Void
   ) throws(CheckpointError) -> Recovery? {
     var skipped = listing.entries.filter(\.isQuarantined).map {
       SkippedCheckpoint(
@@ -105,7 +109,7 @@ extension CheckpointStore {
         skipped.append(SkippedCheckpoint(path: entry.path, reason: reason))
         continue
       }
-      switch try examine(entry) {
+      switch try examine(entry, checking: check) {
       case .intact(let reader):
         try requireUnambiguous(reader, among: candidates)
         return Recovery(reader: reader, skipped: skipped)
@@ -129,7 +133,10 @@ extension CheckpointStore {
   }
 
   /// Verifies every byte of a candidate; throws what must stop a search.
-  func examine(_ entry: StoreEntry) throws(CheckpointError) -> Examination {
+  func examine(
+    _ entry: StoreEntry,
+    checking check: (CheckpointReader) throws(CheckpointError) -> Void = { _ in }
+  ) throws(CheckpointError) -> Examination {
     if let problem = entry.problem { return .damaged(try requirePassable(problem)) }
     let reader: CheckpointReader
     do throws(CheckpointError) {
@@ -138,6 +145,7 @@ extension CheckpointStore {
       if error.code == .notFound { return .vanished }
       return .damaged(try requirePassable(error))
     }
+    try check(reader)
     let findings = reader.verify(.full).findings
     guard let first = findings.first else {
       verdicts[FileKey(entry.name, reader.header)] = .intact
