@@ -25,7 +25,7 @@ extension CheckpointManager {
     switch source {
     case .nothing, .never:
       try beginFreshRun(source)
-      return ResumeResult(checkpoint: nil, skipped: [])
+      return ResumeResult(checkpoint: nil)
     case .latest: return try resume(&trainer, .latest, of: store, .automatic, strictness)
     case .step(let step):
       return try resume(&trainer, .step(step), of: store, .deliberate, strictness)
@@ -72,7 +72,8 @@ extension CheckpointManager {
       }
       continueRun(from: recovery.reader, choice: choice)
       return ResumeResult(
-        checkpoint: ResumedCheckpoint(recovery.reader), skipped: recovery.skipped)
+        checkpoint: ResumedCheckpoint(recovery.reader), skipped: recovery.skipped,
+        retention: finishRetention(of: recovery.reader))
     }
     if let (path, reason) = rejected.first {
       throw CheckpointError(
@@ -82,7 +83,7 @@ extension CheckpointManager {
         at: CheckpointError.Location(path: path))
     }
     try beginFreshRun(.nothing)
-    return ResumeResult(checkpoint: nil, skipped: [])
+    return ResumeResult(checkpoint: nil)
   }
 
   /// Resumes from a file, or from the newest checkpoint of another store.
@@ -106,7 +107,7 @@ extension CheckpointManager {
     if let finding = reader.verify(.full).findings.first { throw finding }
     try restoration.restore(&trainer, from: reader)
     continueRun(from: reader, choice: .deliberate)
-    return ResumeResult(checkpoint: ResumedCheckpoint(reader), skipped: [])
+    return ResumeResult(checkpoint: ResumedCheckpoint(reader))
   }
 }
 

@@ -98,6 +98,15 @@ public final class CheckpointManager {
     return .saved(receipt, retention)
   }
 
+  /// Removes what the process that saved a checkpoint still had to remove when it died.
+  func finishRetention(of reader: CheckpointReader) -> RetentionReport {
+    guard let owed = Environment.keptCount(in: reader.metadata), let count = keeping.count else {
+      return RetentionReport()
+    }
+    // Of two policies the one that keeps more, until this run has saved something itself.
+    return store.finishRetention(last: max(owed, count))
+  }
+
   /// Ends the run's saving.
   ///
   /// - Throws: ``CheckpointError`` if the last save is not durable: the one that made it fail.
@@ -111,7 +120,7 @@ public final class CheckpointManager {
   ) throws -> SavePlan {
     var plan = try StatePlanning.plan(state)
     for (name, value) in metrics { try plan.metadata.add(.metric, name, .float64(value)) }
-    Environment.record(in: &plan.metadata)
+    Environment.record(keeping, in: &plan.metadata)
     return plan
   }
 

@@ -6,6 +6,17 @@ public struct ResumeResult: Sendable {
   public let checkpoint: ResumedCheckpoint?
   /// Newer checkpoints that are damaged and were passed over, newest first.
   public let skipped: [SkippedCheckpoint]
+  /// What was removed because the process before died between a save and its retention.
+  public let retention: RetentionReport
+
+  init(
+    checkpoint: ResumedCheckpoint?, skipped: [SkippedCheckpoint] = [],
+    retention: RetentionReport = RetentionReport()
+  ) {
+    self.checkpoint = checkpoint
+    self.skipped = skipped
+    self.retention = retention
+  }
 }
 
 /// A checkpoint that was restored.

@@ -58,29 +58,29 @@ package struct TrainerConfiguration: Equatable, Sendable {
   /// - Throws: `TrainerConfigurationError` naming the first property that cannot work.
   package func validate() throws(TrainerConfigurationError) {
     for (property, value) in [
-      ("batchSize", batchSize), ("gradientAccumulationSteps", gradientAccumulationSteps),
-      ("blockSize", blockSize), ("layerCount", layerCount), ("headCount", headCount),
-      ("embeddingSize", embeddingSize), ("maxSteps", maxSteps),
+      ("batch_size", batchSize), ("gradient_accumulation_steps", gradientAccumulationSteps),
+      ("block_size", blockSize), ("n_layer", layerCount), ("n_head", headCount),
+      ("n_embd", embeddingSize), ("max_steps", maxSteps),
     ] {
       try require(value >= 1 && value <= 1 << 24, property, "from 1 to 2^24", value)
     }
     try require(
-      embeddingSize % 8 == 0 && embeddingSize % headCount == 0, "embeddingSize",
-      "a multiple of 8 and of headCount (\(headCount))", embeddingSize)
+      embeddingSize % 8 == 0 && embeddingSize % headCount == 0, "n_embd",
+      "a multiple of 8 and of n_head (\(headCount))", embeddingSize)
     try require((1...256).contains(threads), "threads", "from 1 to 256", threads)
-    try require(warmupSteps >= 0, "warmupSteps", "0 or more", warmupSteps)
+    try require(warmupSteps >= 0, "warmup_steps", "0 or more", warmupSteps)
     try require(
-      learningRate > 0 && learningRate.isFinite, "learningRate", "positive and finite",
+      learningRate > 0 && learningRate.isFinite, "learning_rate", "positive and finite",
       learningRate)
     try require(
-      minimumLearningRate >= 0 && minimumLearningRate <= learningRate, "minimumLearningRate",
-      "from 0 to learningRate (\(learningRate))", minimumLearningRate)
+      minimumLearningRate >= 0 && minimumLearningRate <= learningRate, "min_learning_rate",
+      "from 0 to learning_rate (\(learningRate))", minimumLearningRate)
     for (property, value) in [("dropout", dropout), ("beta1", beta1), ("beta2", beta2)] {
       try require(value >= 0 && value < 1, property, "at least 0 and below 1", value)
     }
     try require(
-      weightDecay >= 0 && weightDecay.isFinite, "weightDecay", "0 or more and finite", weightDecay)
-    for (property, value) in [("epsilon", epsilon), ("gradientClip", gradientClip)] {
+      weightDecay >= 0 && weightDecay.isFinite, "weight_decay", "0 or more and finite", weightDecay)
+    for (property, value) in [("epsilon", epsilon), ("max_grad_norm", gradientClip)] {
       try require(value > 0 && value.isFinite, property, "positive and finite", value)
     }
   }

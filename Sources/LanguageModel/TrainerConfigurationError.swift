@@ -1,6 +1,6 @@
 /// A hyper-parameter that cannot work.
 package struct TrainerConfigurationError: Error, Equatable, CustomStringConvertible {
-  /// The property of ``TrainerConfiguration`` to change.
+  /// The argument to change, by its name on the command line.
   package let property: String
   /// What its value has to be.
   package let requirement: String

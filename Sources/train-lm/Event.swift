@@ -15,7 +15,7 @@ struct Event {
     Event("started", [("seed", .uint(seed)), ("max_steps", .int(Int64(maxSteps)))])
   }
 
-  static func resumed(_ checkpoint: ResumedCheckpoint, _ skipped: [SkippedCheckpoint]) -> Event {
+  static func resumed(_ checkpoint: ResumedCheckpoint, _ result: ResumeResult) -> Event {
     Event(
       "resumed",
       [
@@ -24,10 +24,11 @@ struct Event {
         (
           "skipped",
           .array(
-            skipped.map {
+            result.skipped.map {
               .object([("path", .string($0.path)), ("reason", .string($0.reason.message))])
             })
         ),
+        ("removed", .array(result.retention.removed.map { .string($0) })),
       ])
   }
 

@@ -7,30 +7,27 @@ internal import CommandLineTool
   internal import Darwin
 #endif
 
-/// The program: from the words of the command line to an exit status.
+/// The command line of train-lm.
 enum TrainCommand {
-  nonisolated static func run(_ words: [String]) -> Never {
+  static func main() -> Never {
     // A file-size limit then fails a write with EFBIG, which is reported, instead of killing.
     _ = signal(SIGXFSZ, SIG_IGN)
-    exit(status(words).rawValue)
+    CommandLineProgram(
+      name: "train-lm", version: StoreOptions.libraryVersion, help: TrainOptions.help,
+      kinds: TrainOptions.kinds
+    ).main(run)
   }
 
-  private static func status(_ words: [String]) -> ExitStatus {
+  private static func run(_ words: OptionParser) throws(UsageError) -> ExitStatus {
+    let options = try TrainOptions(words)
     do {
-      switch try TrainOptions.parse(words) {
-      case .help: StandardStreams.writeOutput(TrainOptions.help)
-      case .version: StandardStreams.writeOutput("train-lm, \(StoreOptions.libraryName)")
-      case .train(let options):
-        var run = try TrainingRun(options)
-        try run.run()
-      }
-      return .success
-    } catch let error as UsageError {
-      StandardStreams.writeError("train-lm: \(error.description)\nTry train-lm --help.")
-      return .usage
+      var run = try TrainingRun(options)
+      try run.run()
     } catch {
       StandardStreams.writeError("train-lm: \(error)")
       return .failure
     }
+    // Events that nobody got must not pass for a run that was reported.
+    return StandardStreams.hasOutputFailed ? .failure : .success
   }
 }

@@ -17,22 +17,10 @@ struct TrainOptions {
   /// In seconds.
   var lockTimeout = 0.0
 
-  /// Whether help or the version was asked for instead of training.
-  enum Request { case train(TrainOptions), help, version }
-
-  static func parse(_ words: [String]) throws(UsageError) -> Request {
-    let parser = try OptionParser(words, kinds: kinds)
-    if parser.has("help") { return .help }
-    if parser.has("version") { return .version }
-    if let word = parser.positionals.first {
-      throw UsageError("'\(escaped(word))' is no option. Options begin with two hyphens.")
-    }
-    return .train(try TrainOptions(parser))
-  }
-
-  private static let kinds: [String: OptionParser.Kind] = {
+  /// The options by name.
+  static let kinds: [String: OptionParser.Kind] = {
     var kinds: [String: OptionParser.Kind] = [
-      "help": .flag, "version": .flag, "overwrite_output_dir": .flag, "untied_head": .flag,
+      "overwrite_output_dir": .flag, "untied_head": .flag,
       "resume_from_checkpoint": .optionalValue,
     ]
     for name in [
@@ -44,7 +32,10 @@ struct TrainOptions {
     return kinds
   }()
 
-  private init(_ parser: OptionParser) throws(UsageError) {
+  init(_ parser: OptionParser) throws(UsageError) {
+    if let word = parser.positionals.first {
+      throw UsageError("'\(word)' is no option: those begin with two hyphens.")
+    }
     configuration = try Self.configuration(parser)
     data = parser.string("data") ?? data
     outputDirectory = parser.string("output_dir") ?? outputDirectory

@@ -53,13 +53,14 @@ struct TrainingRun {
 
   private func resume() throws {
     let result = try manager.resume(trainer, from: options.resumeSource)
+    for warning in result.retention.warnings { progress.note(warning) }
     for skipped in result.skipped { progress.note("Skipped: \(skipped.reason.message)") }
     guard let checkpoint = result.checkpoint else {
       emit(
         .started(seed: options.configuration.seed, maxSteps: options.configuration.maxSteps))
       return
     }
-    emit(.resumed(checkpoint, result.skipped))
+    emit(.resumed(checkpoint, result))
     progress.note(
       "Resumed after step \(checkpoint.step) from \(escaped(checkpoint.path)); "
         + "\(options.configuration.maxSteps) steps in all.")

@@ -1,1 +1,1 @@
-TrainCommand.run(Array(CommandLine.arguments.dropFirst()))
+TrainCommand.main()

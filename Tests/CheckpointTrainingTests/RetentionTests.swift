@@ -82,4 +82,26 @@ struct RetentionTests {
     try disk.train(12)
     #expect(disk.checkpoints().count == 12)
   }
+
+  @Test func aResumeFinishesTheRetentionThatTheDeadProcessOwed() throws {
+    for step in 1...4 {
+      // Killed after each save became durable and before anything was removed.
+      let manager = try disk.manager(keeping: .last(2))
+      var trainer = ToyTrainer()
+      try manager.resume(&trainer, from: .latest)
+      #expect(disk.checkpoints().count <= 2)
+      disk.faultPlan = FaultPlan([.init(.unlink, .ignored, .always)])
+      try manager.saved(trainer, step: step)
+      disk.faultPlan = FaultPlan()
+    }
+    #expect(disk.checkpoints().count == 3)
+  }
+
+  @Test func aSmallerLimitRemovesNothingBeforeASave() throws {
+    try disk.train(3)
+    let manager = try disk.manager(keeping: .last(1))
+    var trainer = ToyTrainer()
+    #expect(try manager.resume(&trainer, from: .latest).retention.removed.isEmpty)
+    #expect(disk.checkpoints().count == 3)
+  }
 }

@@ -40,14 +40,14 @@ struct ConfigurationTests {
         return error.property
       }
     }
-    #expect(property { $0.batchSize = 0 } == "batchSize")
-    #expect(property { $0.embeddingSize = 20 } == "embeddingSize")
-    #expect(property { $0.headCount = 3 } == "embeddingSize")
+    #expect(property { $0.batchSize = 0 } == "batch_size")
+    #expect(property { $0.embeddingSize = 20 } == "n_embd")
+    #expect(property { $0.headCount = 3 } == "n_embd")
     #expect(property { $0.dropout = 1 } == "dropout")
     #expect(property { $0.dropout = .nan } == "dropout")
-    #expect(property { $0.learningRate = 0 } == "learningRate")
-    #expect(property { $0.minimumLearningRate = 1 } == "minimumLearningRate")
-    #expect(property { $0.gradientClip = .infinity } == "gradientClip")
+    #expect(property { $0.learningRate = 0 } == "learning_rate")
+    #expect(property { $0.minimumLearningRate = 1 } == "min_learning_rate")
+    #expect(property { $0.gradientClip = .infinity } == "max_grad_norm")
     #expect(property { $0.threads = -1 } == "threads")
     #expect(property { $0.seed = 9 } == nil)
   }

@@ -25,20 +25,58 @@ extension CheckpointStore {
   /// - Returns: What was removed, and what was not and why.
   public func retain(last count: Int) -> RetentionReport {
     precondition(count >= 1, "retention keeps at least one checkpoint")
-    var report = RetentionReport()
     guard isWritable, let run, run.acknowledgedCount > 0, !isDurabilityInDoubt else {
-      return report
+      return RetentionReport()
     }
+    return retain(last: count, run)
+  }
+
+  /// Removes what the process before would have removed, had it not died after its last save.
+  ///
+  /// Without it, a run that is killed between its saves and their retention again and again would
+  /// leave more and more. Does nothing unless the run was resumed from the newest intact
+  /// checkpoint and has saved nothing yet. What stays is made durable first, since the process
+  /// before may have died before it was; everything else is as for ``retain(last:)``.
+  ///
+  /// - Parameter count: How many intact checkpoints stay, at least 1.
+  /// - Returns: What was removed, and what was not and why.
+  package func finishRetention(last count: Int) -> RetentionReport {
+    precondition(count >= 1, "retention keeps at least one checkpoint")
+    guard isWritable, let run, run.acknowledgedCount == 0, run.isResumedFromNewest else {
+      return RetentionReport()
+    }
+    return retain(last: count, run)
+  }
+
+  private func retain(last count: Int, _ run: RunContext) -> RetentionReport {
+    var report = RetentionReport()
     do throws(CheckpointError) {
       let listing = try StoreListing(directory)
       try requireClear(listing, run)
       let (kept, victims) = try sort(listing, run, keeping: count)
+      if run.acknowledgedCount == 0, !victims.isEmpty { try makeDurable(kept) }
       if count == 1, let newest = kept.first, !victims.isEmpty { try requireReadable(newest) }
       for entry in victims.reversed() { remove(entry, &report) }
     } catch {
       report.warnings.append("Nothing was removed. " + error.message)
     }
     return report
+  }
+
+  /// Syncs files and names that this process did not save: whoever did may have died before the
+  /// last fsync of its save.
+  private func makeDurable(_ entries: [StoreEntry]) throws(CheckpointError) {
+    for entry in entries {
+      let file = try OpenFile.open(entry.name, in: directory)
+      do {
+        try retryingInterrupts { () throws(StorageError) in
+          try directory.backend.sync(file.descriptor)
+        }
+      } catch {
+        throw CheckpointError(writing: entry.path, error)
+      }
+    }
+    try directory.sync()
   }
 
   private func requireClear(

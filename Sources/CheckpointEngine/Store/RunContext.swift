@@ -10,6 +10,8 @@ struct RunContext {
   var supersededGeneration: UInt64
   /// The checkpoint that the run was resumed from, wherever it is.
   var resumedIdentifier: Identifier?
+  /// Whether that was the newest intact one, and nobody chose it.
+  var isResumedFromNewest = false
   /// Saves that this process has acknowledged.
   var acknowledgedCount = 0
 }
@@ -36,7 +38,7 @@ extension CheckpointStore {
       runIdentifier: header.runIdentifier, parentIdentifier: header.checkpointIdentifier,
       branchPoints: (header.branchPoints + [point]).suffix(CheckpointHeader.branchPointCountMax),
       supersededGeneration: choice == .automatic ? header.supersededGeneration : lastGeneration,
-      resumedIdentifier: header.checkpointIdentifier)
+      resumedIdentifier: header.checkpointIdentifier, isResumedFromNewest: choice == .automatic)
   }
 
   func makeIdentifier() -> Identifier {
