@@ -63,6 +63,7 @@ extension CheckpointManager {
       try restoration.check(reader)
     }
     while let recovery = try store.recover(selection, passingOver: rejected, checking: check) {
+      restoringBegins()
       do {
         try restoration.restore(&trainer, from: recovery.reader)
       } catch let error as CheckpointError where error.code == .corrupted {
@@ -105,6 +106,7 @@ extension CheckpointManager {
     let restoration = try Restoration(of: trainer, strictness)
     try restoration.check(reader)
     if let finding = reader.verify(.full).findings.first { throw finding }
+    restoringBegins()
     try restoration.restore(&trainer, from: reader)
     continueRun(from: reader, choice: .deliberate)
     return ResumeResult(checkpoint: ResumedCheckpoint(reader))

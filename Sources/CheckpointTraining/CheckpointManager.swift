@@ -21,6 +21,10 @@ public final class CheckpointManager {
   private let keeping: RetentionPolicy
   private let failurePolicy: SaveFailurePolicy
   private var hasBegun = false
+  /// Whether a restore has begun that did not end well.
+  private var isHalfRestored = false
+  /// The step that was reported or restored last.
+  private var lastStep: Int?
   /// Why the last due save is not on disk.
   private var unsaved: CheckpointError?
 
@@ -59,7 +63,10 @@ public final class CheckpointManager {
   public func stepCompleted(
     _ step: Int, state: some Checkpointable, metrics: [String: Double] = [:]
   ) throws -> StepOutcome {
-    guard saving.isDue(after: step) else { return .notDue }
+    // The first step may be any: it is due if it is a multiple itself.
+    let isDue = saving.isDue(after: step, previous: lastStep ?? max(step - 1, 0))
+    lastStep = step
+    guard isDue else { return .notDue }
     return try save(state, step: step, metrics: metrics)
   }
 
@@ -109,6 +116,8 @@ public final class CheckpointManager {
 
   /// Ends the run's saving.
   ///
+  /// The store stays locked until the manager is released.
+  ///
   /// - Throws: ``CheckpointError`` if the last save is not durable: the one that made it fail.
   public func finish() throws(CheckpointError) {
     if let unsaved { throw unsaved }
@@ -148,6 +157,12 @@ public final class CheckpointManager {
 
   private func requireBegun() throws(CheckpointError) {
     guard !hasBegun else { return }
+    guard !isHalfRestored else {
+      throw CheckpointError(
+        .invalidState,
+        "Resuming failed half-way, and the trainer is neither what was saved nor what it was. Make it "
+          + "anew and resume again.", at: CheckpointError.Location(path: store.path))
+    }
     try beginFreshRun(.nothing)
   }
 
@@ -165,8 +180,13 @@ public final class CheckpointManager {
     hasBegun = true
   }
 
+  /// From here on the trainer is no longer what it was.
+  func restoringBegins() { isHalfRestored = true }
+
   func continueRun(from reader: CheckpointReader, choice: ResumeChoice) {
     store.continueRun(from: reader, choice: choice)
+    lastStep = Int(clamping: reader.header.step)
+    isHalfRestored = false
     hasBegun = true
   }
 }

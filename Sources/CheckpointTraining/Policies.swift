@@ -2,7 +2,8 @@
 public struct SavePolicy: Hashable, Sendable {
   let interval: Int?
 
-  /// After every `steps` training steps: at steps that are multiples of it.
+  /// After every `steps` training steps: at multiples of it, or at the first step that is reported
+  /// after one.
   ///
   /// - Precondition: `steps` is at least 1.
   public static func every(steps: Int) -> SavePolicy {
@@ -13,9 +14,10 @@ public struct SavePolicy: Hashable, Sendable {
   /// Only when the program asks for it.
   public static let manual = SavePolicy(interval: nil)
 
-  func isDue(after step: Int) -> Bool {
+  /// Whether a multiple of the interval lies after `previous` and not after `step`.
+  func isDue(after step: Int, previous: Int) -> Bool {
     guard let interval else { return false }
-    return step % interval == 0
+    return step / interval > previous / interval
   }
 }
 

@@ -57,12 +57,14 @@ package struct TrainerConfiguration: Equatable, Sendable {
   ///
   /// - Throws: `TrainerConfigurationError` naming the first property that cannot work.
   package func validate() throws(TrainerConfigurationError) {
-    for (property, value) in [
-      ("batch_size", batchSize), ("gradient_accumulation_steps", gradientAccumulationSteps),
-      ("block_size", blockSize), ("n_layer", layerCount), ("n_head", headCount),
-      ("n_embd", embeddingSize), ("max_steps", maxSteps),
+    // Far beyond what this program is for; larger numbers would only exhaust the memory.
+    for (property, value, limit) in [
+      ("batch_size", batchSize, 4096),
+      ("gradient_accumulation_steps", gradientAccumulationSteps, 1 << 24),
+      ("block_size", blockSize, 8192), ("n_layer", layerCount, 256), ("n_head", headCount, 256),
+      ("n_embd", embeddingSize, 4096), ("max_steps", maxSteps, 1 << 40),
     ] {
-      try require(value >= 1 && value <= 1 << 24, property, "from 1 to 2^24", value)
+      try require(value >= 1 && value <= limit, property, "from 1 to \(limit)", value)
     }
     try require(
       embeddingSize % 8 == 0 && embeddingSize % headCount == 0, "n_embd",

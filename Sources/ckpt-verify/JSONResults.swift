@@ -25,6 +25,9 @@ struct JSONResults: Results {
       ]
     }
     fields.append(("findings", .array(report.findings.map(finding))))
+    if report.omittedFindingCount > 0 {
+      fields.append(("omitted_findings", .int(Int64(report.omittedFindingCount))))
+    }
     StandardStreams.writeOutput(JSONValue.object(fields).text)
   }
 

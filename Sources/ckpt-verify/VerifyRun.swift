@@ -78,6 +78,9 @@ package struct VerifyRun {
     let verdict = Verdict(report)
     tally.add(verdict)
     results.add(report, verdict, path: path)
+    if report.omittedFindingCount > 0 {
+      note("\(report.omittedFindingCount) more findings in \(escaped(path)) are not shown.")
+    }
     // The kernel knows bytes, our paths are text.
     if verdict == .unreadable, path.unicodeScalars.contains("\u{FFFD}") {
       note("A path that is not UTF-8 cannot be opened; give the file another name.")

@@ -24,12 +24,22 @@ struct Event {
         (
           "skipped",
           .array(
-            result.skipped.map {
-              .object([("path", .string($0.path)), ("reason", .string($0.reason.message))])
+            result.skipped.map { skipped in
+              .object(
+                [("path", .string(skipped.path)), ("reason", .string(skipped.reason.message))]
+                  + place(skipped.reason.location))
             })
         ),
         ("removed", .array(result.retention.removed.map { .string($0) })),
       ])
+  }
+
+  private static func place(_ location: CheckpointError.Location?) -> [(String, JSONValue)] {
+    [
+      location?.offset.map { ("offset", .uint($0)) },
+      location?.tensor.map { ("tensor", .string($0)) },
+      location?.chunk.map { ("chunk", .int(Int64($0))) },
+    ].compactMap { $0 }
   }
 
   static func step(_ step: Int, loss: Float, learningRate: Float) -> Event {

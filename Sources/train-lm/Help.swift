@@ -51,9 +51,13 @@ extension TrainOptions {
         --logging_steps N               a step event every N steps     20
         --help, --version
 
+      --resume_from_checkpoint outweighs --overwrite_output_dir. --data and
+      --output_dir are relative to where the program is started; the data must stay
+      the same over a run. The last step is always saved.
+
       Standard output has one JSON object a line: started, resumed, step, eval, saved,
-      save_failed, done. Progress is on standard error. Hyphens and underscores in option
-      names are alike.
+      save_failed, done. Progress is on standard error. Hyphens and underscores in
+      option names are alike.
 
       exit status: 0 done, 1 error, 64 usage
       """

@@ -25,9 +25,24 @@ enum TrainCommand {
       try run.run()
     } catch {
       StandardStreams.writeError("train-lm: \(error)")
+      if let hint = hint(error) { StandardStreams.writeError(hint) }
       return .failure
     }
     // Events that nobody got must not pass for a run that was reported.
     return StandardStreams.hasOutputFailed ? .failure : .success
+  }
+
+  /// What to type next, where the library can only say what to call.
+  private static func hint(_ error: any Error) -> String? {
+    switch (error as? CheckpointError)?.code {
+    case .notEmpty:
+      "Add --resume_from_checkpoint to go on, or --overwrite_output_dir to begin afresh."
+    case .unsupported, .unreadable, .ambiguous:
+      "Add --resume_from_checkpoint STEP or PATH to go on from another checkpoint deliberately."
+    case .noIntactCheckpoint:
+      "Add --resume_from_checkpoint never to begin afresh; the files stay until a new save."
+    case .busy: "Add --lock_timeout SECONDS to wait for it."
+    default: nil
+    }
   }
 }

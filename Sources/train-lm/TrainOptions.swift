@@ -45,7 +45,7 @@ struct TrainOptions {
     // As other trainers have it: nothing, zero and below keep every checkpoint.
     let limit = try parser.integer("save_total_limit", in: Int.min...Int.max) ?? 0
     saveTotalLimit = limit > 0 ? limit : nil
-    lockTimeout = try parser.number("lock_timeout", as: Double.self) ?? lockTimeout
+    lockTimeout = try parser.number("lock_timeout", as: Double.self, in: 0...1e9) ?? lockTimeout
     if parser.has("overwrite_output_dir") { resumeSource = .never }
     if parser.has("resume_from_checkpoint") {
       resumeSource = Self.source(parser.string("resume_from_checkpoint") ?? "latest")

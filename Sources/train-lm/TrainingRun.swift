@@ -9,6 +9,8 @@ struct TrainingRun {
   private let manager: CheckpointManager
   private let progress: TrainingProgress
   private var evalLoss: Float?
+  /// The step of the newest checkpoint of this run.
+  private var savedStep: Int?
 
   init(_ options: TrainOptions) throws {
     self.options = options
@@ -48,10 +50,11 @@ struct TrainingRun {
     let parameterCount = trainer.parameters.reduce(0) { $0 + $1.values.count }
     progress.note(
       "Training a GPT of \(parameterCount) parameters on \(trainer.corpus.tokens.count) "
-        + "characters of \(escaped(options.data)), \(options.configuration.threads) threads.")
+        + "characters of \(escaped(options.data)), \(options.configuration.threads) thread"
+        + (options.configuration.threads == 1 ? "." : "s."))
   }
 
-  private func resume() throws {
+  private mutating func resume() throws {
     let result = try manager.resume(trainer, from: options.resumeSource)
     for warning in result.retention.warnings { progress.note(warning) }
     for skipped in result.skipped { progress.note("Skipped: \(skipped.reason.message)") }
@@ -60,6 +63,7 @@ struct TrainingRun {
         .started(seed: options.configuration.seed, maxSteps: options.configuration.maxSteps))
       return
     }
+    savedStep = checkpoint.step
     emit(.resumed(checkpoint, result))
     progress.note(
       "Resumed after step \(checkpoint.step) from \(escaped(checkpoint.path)); "
@@ -76,12 +80,21 @@ struct TrainingRun {
     emit(.eval(trainer.step, loss: loss))
   }
 
-  private func saveIfDue(loss: Float) throws {
+  private mutating func saveIfDue(loss: Float) throws {
+    report(try manager.stepCompleted(trainer.step, state: trainer, metrics: metrics(loss: loss)))
+  }
+
+  private func metrics(loss: Float) -> [String: Double] {
     var metrics = ["loss": Double(loss)]
     if let evalLoss { metrics["eval_loss"] = Double(evalLoss) }
-    switch try manager.stepCompleted(trainer.step, state: trainer, metrics: metrics) {
+    return metrics
+  }
+
+  private mutating func report(_ outcome: StepOutcome) {
+    switch outcome {
     case .notDue: break
     case .saved(let receipt, let retention):
+      savedStep = trainer.step
       emit(.saved(receipt, retention))
       for warning in retention.warnings { progress.note(warning) }
     case .failed(let error):
@@ -92,14 +105,22 @@ struct TrainingRun {
 
   private mutating func finish() throws {
     if trainer.step % options.evalSteps != 0 || evalLoss == nil { evaluate() }
+    // What was trained last is saved, whatever the interval.
+    if savedStep != trainer.step {
+      report(
+        try manager.save(
+          trainer, step: trainer.step, metrics: metrics(loss: trainer.smoothedLoss)))
+    }
     let entropy = trainer.corpus.unigramEntropy
     let loss = evalLoss ?? .nan
     emit(
       .done(
         trainer.step, evalLoss: loss, unigramEntropy: entropy,
         digest: try stateDigest(of: trainer)))
+    let share = (Double(loss) / entropy * 1000).rounded() / 1000
     progress.note(
-      "Held-out loss \(loss) nats a character, \(Double(loss) / entropy) of the unigram entropy.")
+      "Held-out loss \(loss) nats a character"
+        + (share.isFinite ? ", \(share) of the unigram entropy." : "."))
     try manager.finish()
   }
 }

@@ -26,8 +26,8 @@ import Testing
       #expect(
         trace == [
           "openat temporary", "flock temporary", "fallocate temporary", "pwrite64 temporary",
-          "ftruncate temporary", "fsync temporary", "close temporary", "renameat2 temporary",
-          "fsync /run",
+          "fstat temporary", "ftruncate temporary", "fsync temporary", "close temporary",
+          "renameat2 temporary", "fsync /run",
         ])
     }
   }

@@ -227,4 +227,28 @@ import Testing
     #expect(store.retain(last: 2).removed == names(1...2).map { "/run/" + $0 })
     #expect(disk.checkpointNames == names(3...5))
   }
+
+  @Test func aReadBackThatFindsDamageMakesTheFileNeitherCountNorGo() throws {
+    let store = try store(saving: 1...2)
+    try disk.damage(checkpointName(2, 2))
+    #expect(store.retain(last: 1).removed.isEmpty)
+    try store.save(SampleState(3), step: 3)
+    #expect(store.retain(last: 1).removed == ["/run/" + checkpointName(1, 1)])
+    #expect(disk.checkpointNames == names(2...3))
+  }
+
+  @Test func aGenerationThatIsPutInMeanwhileIsNotGivenOutAgain() throws {
+    let store = try store(saving: 1...2)
+    try disk.put("step-000000009.g000050.ckpt.damaged", [])
+    _ = try store.entries()
+    #expect(try store.save(SampleState(3), step: 3).generation == 51)
+  }
+
+  @Test func aFailedLockClosesItsDescriptorOnce() throws {
+    let first = try disk.writer()
+    #expect(errorCode { _ = try disk.writer() } == .busy)
+    let closes = disk.operations.filter { $0.kind == .close && $0.name == ".lock" }
+    #expect(closes.count == 1)
+    withExtendedLifetime(first) {}
+  }
 }

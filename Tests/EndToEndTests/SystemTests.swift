@@ -6,15 +6,28 @@ import Testing
 
 @Suite("The operating system", .serialized)
 struct SystemTests {
-  @Test func aSaveMakesItsCallsInTheOrderOfTheProtocol() throws {
+  /// Whether this machine lets strace(1) look at a child.
+  private static let canTrace =
+    (try? TrainingProgram.runPath("/usr/bin/strace", ["-o", "/dev/null", "/bin/true"]))?.status == 0
+
+  /// Whether this user may mount a file system.
+  private static let canMount: Bool = {
+    guard let program = try? TrainingProgram() else { return false }
+    defer { program.remove() }
+    let path = program.directory.path
+    let mount = try? TrainingProgram.runPath(
+      "/usr/bin/mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", path])
+    guard mount?.status == 0 else { return false }
+    _ = try? TrainingProgram.runPath("/usr/bin/umount", [path])
+    return true
+  }()
+
+  @Test(.enabled(if: canTrace, "needs strace, which .ci/install installs, and the right to trace"))
+  func aSaveMakesItsCallsInTheOrderOfTheProtocol() throws {
     let program = try TrainingProgram()
     defer { program.remove() }
     let trace = program.directory.appending(path: "trace").path
     let strace = "/usr/bin/strace"
-    guard unsafe access(strace, X_OK) == 0 else {
-      Issue.record("strace is missing: run .ci/install")
-      return
-    }
     // The store exists already and is not empty, so that only the save itself is left.
     #expect(try program.train(["--max_steps", "10"]).status == 0)
     let calls =
@@ -24,10 +37,7 @@ struct SystemTests {
       strace,
       ["-f", "-y", "-o", trace, "-e", "trace=" + calls, TrainingProgram.executable("train-lm")]
         + program.arguments(["--max_steps", "20", "--resume_from_checkpoint"]))
-    guard result.status == 0 else {
-      Issue.record("strace could not run here: \(result.errors)")
-      return
-    }
+    #expect(result.status == 0, "\(result.errors)")
     let lines = try String(contentsOfFile: trace, encoding: .utf8).split(separator: "\n")
       .filter { $0.contains(program.store) || $0.contains("sync(") }
     let temporary = lines.filter { $0.contains(".tmp") }
@@ -75,17 +85,15 @@ struct SystemTests {
     #expect(first.isRunning)
   }
 
-  @Test func aFullDiskCostsOneSaveAndNothingElse() throws {
+  @Test(.enabled(if: canMount, "needs the right to mount a small file system"))
+  func aFullDiskCostsOneSaveAndNothingElse() throws {
     let program = try TrainingProgram()
     defer { program.remove() }
     try FileManager.default.createDirectory(
       atPath: program.store, withIntermediateDirectories: true)
     let mount = try TrainingProgram.runPath(
       "/usr/bin/mount", ["-t", "tmpfs", "-o", "size=2m,mode=777", "tmpfs", program.store])
-    guard mount.status == 0 else {
-      Issue.record("No privilege to mount a small file system: the test could not run")
-      return
-    }
+    #expect(mount.status == 0, "\(mount.errors)")
     defer { _ = try? TrainingProgram.runPath("/usr/bin/umount", [program.store]) }
     // Leaves room for a few checkpoints of about 250 KB, not for twenty.
     let full = try program.train(["--save_steps", "10"])
@@ -112,6 +120,31 @@ struct SystemTests {
     #expect(again.events("save_failed").isEmpty)
     #expect(!program.checkpoints().contains(oldest))
     #expect(again.digest == full.digest)
+  }
+
+  @Test func eventsThatNobodyGotAreNoSuccess() throws {
+    let program = try TrainingProgram()
+    defer { program.remove() }
+    let binary = try TrainingProgram.executable("train-lm")
+    let words = program.arguments(["--max_steps", "10"]).map { "'\($0)'" }.joined(separator: " ")
+    for redirection in [">/dev/full", ">&-"] {
+      try? FileManager.default.removeItem(atPath: program.store)
+      let result = try TrainingProgram.runPath(
+        "/bin/sh", ["-c", "'\(binary)' \(words) \(redirection)"])
+      #expect(result.status == 1, "\(redirection): \(result.errors)")
+      // Nothing of it may end up in a file of the store.
+      let lock = try String(contentsOfFile: program.path(".lock"), encoding: .utf8)
+      #expect(lock.allSatisfy { $0.isNumber || $0 == "\n" }, "\(redirection): \(lock)")
+      #expect(try TrainingProgram.run("ckpt-verify", [program.store]).status == 0)
+    }
+  }
+
+  @Test func theLastStepIsSavedWhateverTheInterval() throws {
+    let program = try TrainingProgram()
+    defer { program.remove() }
+    let result = try program.train(["--max_steps", "13"])
+    #expect(result.events("saved").compactMap { $0["step"] as? Int } == [10, 13])
+    #expect(result.status == 0)
   }
 
   @Test func aDirectoryThatCannotBeWrittenIsSaidBeforeTraining() throws {

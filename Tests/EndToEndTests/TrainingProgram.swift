@@ -28,7 +28,9 @@ struct TrainingProgram {
   var store: String { directory.appending(path: "run").path }
 
   init() throws {
-    directory = URL(filePath: NSTemporaryDirectory()).appending(path: "e2e-\(UUID().uuidString)")
+    // Without symbolic links, as a trace of system calls shows it.
+    directory = URL(filePath: NSTemporaryDirectory()).resolvingSymlinksInPath()
+      .appending(path: "e2e-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     // Readable by the ordinary user that some tests become.
     try FileManager.default.setAttributes(

@@ -18,7 +18,7 @@ public struct CheckpointError: Error, Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable {
       case corrupted, notRegular, unsupported, unreadable, io, outOfSpace, durabilityUnknown, busy
       case alreadyExists, notFound, ambiguous, noIntactCheckpoint, invalidState
-      case incompatibleState, overLimit, notEmpty, closed
+      case incompatibleState, overLimit, notEmpty
     }
     package let kind: Kind
 
@@ -56,8 +56,6 @@ public struct CheckpointError: Error, Hashable, Sendable {
     public static let overLimit = Code(kind: .overLimit)
     /// A fresh run was started where checkpoints are.
     public static let notEmpty = Code(kind: .notEmpty)
-    /// The object was closed before.
-    public static let closed = Code(kind: .closed)
   }
 
   /// A place in a checkpoint.

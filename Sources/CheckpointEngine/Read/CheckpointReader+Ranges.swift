@@ -67,9 +67,12 @@ extension CheckpointReader {
 }
 
 extension WorkerPool {
+  /// More threads than this only cost memory: each has buffers of a few chunks.
+  private static let threadCountMax = 256
+
   /// A pool for `threads` threads; nil for one per processor, 1 for the calling thread alone.
   package static func sized(_ threads: Int?) -> WorkerPool {
-    let count = threads ?? availableThreadCount
+    let count = min(threads ?? availableThreadCount, threadCountMax)
     return WorkerPool(threadCount: count <= 1 ? 0 : count)
   }
 

@@ -15,13 +15,18 @@ package struct FileBlueprint {
   package let byteCountMax: UInt64
 
   /// Lays out a file; throws ``CheckpointError/Code/overLimit`` for what readers would refuse.
-  package init(_ plan: SavePlan, header: CheckpointHeader) throws(CheckpointError) {
+  package init(
+    _ plan: SavePlan, header: CheckpointHeader, limits: Limits
+  ) throws(CheckpointError) {
     self.header = header
     do {
-      tensors = try Self.table(of: plan, grid: ChunkGrid(chunkByteCount: header.chunkByteCount))
+      try limits.check(
+        header.chunkByteCount, \.chunkByteCountMax, "chunk size in bytes", at: 0)
+      tensors = try Self.table(
+        of: plan, grid: ChunkGrid(chunkByteCount: header.chunkByteCount), limits: limits)
       tensorTable = tensors.encoded
       nameOrder = try NameOrder(of: tensors).encoded
-      metadata = try plan.metadata.encoded()
+      metadata = try plan.metadata.encoded(limits: limits)
     } catch {
       throw CheckpointError(.overLimit, "The state cannot be saved: \(error.description)")
     }
@@ -35,8 +40,8 @@ package struct FileBlueprint {
     let chunkTableByteCount = tensors.chunkCount * ChunkTable.entryByteCount
     let parts = [tensorTable.count, nameOrder.count, chunkTableByteCount, metadata.count]
     let indexByteCount = parts.reduce(0) { Int(Layout.aligned(UInt64($0))) + $1 }
-    let limit = Limits.default.indexByteCountMax
-    guard indexByteCount <= limit else {
+    let limit = limits[\.indexByteCountMax]
+    guard UInt64(indexByteCount) <= limit else {
       throw CheckpointError(
         .overLimit,
         "The state cannot be saved: its index would have \(indexByteCount) bytes, more than the "
@@ -51,10 +56,12 @@ package struct FileBlueprint {
   }
 
   private static func table(
-    of plan: SavePlan, grid: ChunkGrid
+    of plan: SavePlan, grid: ChunkGrid, limits: Limits
   ) throws(FormatError) -> TensorTable {
     var table = TensorTable(grid: grid)
-    for entry in plan.entries { try table.append(entry.descriptor, aliasOf: entry.aliasOf) }
+    for entry in plan.entries {
+      try table.append(entry.descriptor, aliasOf: entry.aliasOf, limits: limits)
+    }
     return table
   }
 

@@ -1,6 +1,12 @@
 internal import CheckpointFormat
 package import CheckpointStorage
 
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
 /// A file written from its start to its end, which remembers a failure for ever.
 ///
 /// After a failed write, fsync, close and rename of the truncated file would all succeed. So the
@@ -33,6 +39,10 @@ package final class SequentialOutput {
   package func pad(to offset: UInt64) throws(StorageError) {
     try append([UInt8](repeating: 0, count: Int(offset - byteCount)).rawSpan)
   }
+
+  /// Refuses everything from here on: the file is about to be closed, and its descriptor's number
+  /// may soon be another file's.
+  package func end() { failure = failure ?? StorageError(.write, errno: EBADF) }
 
   /// Throws the first failure again.
   package func requireSound() throws(StorageError) {

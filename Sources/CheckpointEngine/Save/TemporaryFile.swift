@@ -21,6 +21,8 @@ final class TemporaryFile {
   private let directory: StoreDirectory
   private let name: String
   private let descriptor: Descriptor
+  /// Where the file's bytes go; refuses them once the file is closed.
+  let output: SequentialOutput
   private var isOpen = true
   private var isPublished = false
 
@@ -51,6 +53,7 @@ final class TemporaryFile {
         }
       }
     }
+    output = SequentialOutput(directory.backend, descriptor)
     // Without locks (some network file systems) a janitor cannot run either: it needs this lock.
     _ = try? backend.lock(descriptor, .exclusive)
     if permissions.policy == .inherit { try inheritPermissions() }
@@ -59,7 +62,6 @@ final class TemporaryFile {
   deinit { abandon() }
 
   var path: String { directory.path(of: name) }
-  var output: SequentialOutput { SequentialOutput(backend, descriptor) }
 
   /// Reserves room; if there is not enough, gives it back and lets the writes decide, since
   /// encoded chunks may need much less.
@@ -79,11 +81,19 @@ final class TemporaryFile {
   /// A failed fsync is never repeated: the kernel may have dropped the pages and would report
   /// success. The only way on is a whole new save.
   func seal(byteCount: UInt64) throws(StorageError) {
+    // Reserving room keeps the size; a size that differs means that writes went elsewhere.
+    let status = try retryingInterrupts { () throws(StorageError) -> FileStatus in
+      try backend.status(descriptor)
+    }
+    guard status.byteCount == byteCount else {
+      throw StorageError(.write, errno: EIO)
+    }
     try retryingInterrupts { () throws(StorageError) in
       try backend.truncate(descriptor, to: byteCount)
     }
     try retryingInterrupts { () throws(StorageError) in try backend.sync(descriptor) }
     isOpen = false
+    output.end()
     do {
       try backend.close(descriptor)
     } catch let error where error.errno == EINTR {
@@ -138,6 +148,7 @@ final class TemporaryFile {
   /// Errors are ignored: the janitor tries again.
   func abandon() {
     guard !isPublished else { return }
+    output.end()
     try? retryingInterrupts { () throws(StorageError) in
       try backend.unlink(name, in: directory.descriptor)
     }

@@ -23,7 +23,8 @@ extension CheckpointStore {
     throw CheckpointError(
       .ambiguous,
       "\(escaped(path)) holds checkpoints of more than one run, and nothing says which one goes "
-        + "on:\n\(lines)Name one by its path, or move the others away. Nothing was removed.",
+        + "on:\n\(lines)Name one by its path (retention then takes the others for the past), or "
+        + "move the others away. Nothing was removed.",
       at: CheckpointError.Location(path: path))
   }
 

@@ -60,7 +60,7 @@ extension CheckpointStore {
   ) throws(CheckpointError) -> Recovery? {
     // A candidate may be removed by the writer's retention while it is being looked at.
     for _ in 0..<100 {
-      let listing = try StoreListing(directory)
+      let listing = try list()
       let candidates = try select(selection, from: listing)
       if candidates.isEmpty, listing.entries.isEmpty { return nil }
       if let recovery = try firstIntact(candidates, listing, rejected, check) { return recovery }
@@ -98,14 +98,10 @@ extension CheckpointStore {
     _ candidates: [StoreEntry], _ listing: StoreListing, _ rejected: [String: CheckpointError],
     _ check: (CheckpointReader) throws(CheckpointError) -> Void
   ) throws(CheckpointError) -> Recovery? {
-    var skipped = listing.entries.filter(\.isQuarantined).map {
-      SkippedCheckpoint(
-        path: $0.path,
-        reason: CheckpointError(.corrupted, "\(escaped($0.path)) was set aside as damaged."))
-    }
-    if !candidates.isEmpty { skipped.removeAll() }
+    var skipped: [SkippedCheckpoint] = []
     for entry in candidates {
       if let reason = rejected[entry.path] {
+        if let header = entry.header { verdicts[FileKey(entry.name, header)] = .notCounted }
         skipped.append(SkippedCheckpoint(path: entry.path, reason: reason))
         continue
       }
@@ -118,11 +114,20 @@ extension CheckpointStore {
       case .vanished: return nil
       }
     }
+    skipped += listing.entries.filter(\.isQuarantined).map {
+      SkippedCheckpoint(
+        path: $0.path,
+        reason: CheckpointError(.corrupted, "\(escaped($0.path)) was set aside as damaged."))
+    }
+    let isSelection = candidates.count < listing.candidates.count
     throw CheckpointError(
       .noIntactCheckpoint,
-      "No checkpoint of \(escaped(path)) is intact, and nothing was started afresh:\n"
+      (isSelection ? "What was asked for of" : "No checkpoint of")
+        + " \(escaped(path)) is \(isSelection ? "not " : "")intact, and nothing was started afresh:\n"
         + skipped.map { "  " + $0.reason.message }.joined(separator: "\n")
-        + "\nMove the files away to start over, or name another checkpoint by its path.",
+        + (isSelection
+          ? "\nThere are others: name one of them, or resume from the latest."
+          : "\nMove the files away to start over, or name another checkpoint by its path."),
       at: CheckpointError.Location(path: path))
   }
 
@@ -153,7 +158,7 @@ extension CheckpointStore {
     }
     // If any part could not be read, whether the rest is damaged does not decide it.
     for finding in findings where finding.code != .corrupted { _ = try requirePassable(finding) }
-    verdicts[FileKey(entry.name, reader.header)] = .damaged
+    verdicts[FileKey(entry.name, reader.header)] = .notCounted
     return .damaged(first)
   }
 

@@ -1,6 +1,12 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
 /// What retention did.
 public struct RetentionReport: Hashable, Sendable {
   /// Paths of removed checkpoints, oldest first.
@@ -51,9 +57,9 @@ extension CheckpointStore {
   private func retain(last count: Int, _ run: RunContext) -> RetentionReport {
     var report = RetentionReport()
     do throws(CheckpointError) {
-      let listing = try StoreListing(directory)
+      let listing = try list()
       try requireClear(listing, run)
-      let (kept, victims) = try sort(listing, run, keeping: count)
+      let (kept, victims) = sort(listing, run, keeping: count)
       if run.acknowledgedCount == 0, !victims.isEmpty { try makeDurable(kept) }
       if count == 1, let newest = kept.first, !victims.isEmpty { try requireReadable(newest) }
       for entry in victims.reversed() { remove(entry, &report) }
@@ -95,36 +101,38 @@ extension CheckpointStore {
   /// What counts and stays, and what may be removed, each newest first.
   private func sort(
     _ listing: StoreListing, _ run: RunContext, keeping count: Int
-  ) throws(CheckpointError) -> (kept: [StoreEntry], victims: [StoreEntry]) {
+  ) -> (kept: [StoreEntry], victims: [StoreEntry]) {
     var kept: [StoreEntry] = []
     var victims: [StoreEntry] = []
     var seen: Set<Identifier> = []
     for entry in listing.candidates {
-      guard let header = entry.header, try isIntact(entry) else { continue }
-      if uncertainGenerations.contains(header.generation) { continue }
-      guard seen.insert(header.saveIdentifier).inserted else { continue }
-      if kept.count < count {
-        kept.append(entry)
-        continue
-      }
+      guard let header = entry.header else { continue }
       let isResumed =
         header.checkpointIdentifier == run.resumedIdentifier && run.acknowledgedCount < count
-      if isResumed || listing.pins.contains(header.checkpointIdentifier) { continue }
-      victims.append(entry)
+      let isSpared = isResumed || listing.pins.contains(header.checkpointIdentifier)
+      // What stays anyway need not be read to find out whether it counts.
+      if kept.count == count, isSpared { continue }
+      guard isIntact(entry), !uncertainGenerations.contains(header.generation),
+        seen.insert(header.saveIdentifier).inserted
+      else { continue }
+      if kept.count < count {
+        kept.append(entry)
+      } else {
+        victims.append(entry)
+      }
     }
     return (kept, victims)
   }
 
   /// Whether a checkpoint counts; each file is verified once, unless this process saved it.
-  private func isIntact(_ entry: StoreEntry) throws(CheckpointError) -> Bool {
+  private func isIntact(_ entry: StoreEntry) -> Bool {
     guard entry.problem == nil, let header = entry.header else { return false }
-    if let verdict = verdicts[FileKey(entry.name, header)] { return verdict == .intact }
-    do throws(CheckpointError) {
-      guard case .intact = try examine(entry) else { return false }
-      return true
-    } catch {
-      return false  // It cannot be told: it does not count, and it stays.
+    let key = FileKey(entry.name, header)
+    if verdicts[key] == nil, (try? examine(entry)) == nil {
+      // It cannot be told, and is not asked again after every save.
+      verdicts[key] = .notCounted
     }
+    return verdicts[key] == .intact
   }
 
   /// Reads the newest checkpoint back from the device before its only predecessor goes.
@@ -133,8 +141,26 @@ extension CheckpointStore {
     // Before the first read, so that header and index come from the device as well. Where the cache
     // cannot be bypassed, reading from it is still better than not reading.
     try? directory.backend.dropCache(file.descriptor)
-    let reader = try CheckpointReader(file, limits: options.limits, pool: pool)
-    if let finding = reader.verify(.full).findings.first { throw finding }
+    do throws(CheckpointError) {
+      let reader = try CheckpointReader(file, limits: options.limits, pool: pool)
+      if let finding = reader.verify(.full).findings.first { throw finding }
+    } catch {
+      if let header = entry.header { verdicts[FileKey(entry.name, header)] = .notCounted }
+      throw error
+    }
+  }
+
+  /// Whether the marker of a pin is there now.
+  private func isPinned(_ entry: StoreEntry) throws(StorageError) -> Bool {
+    guard let identifier = entry.header?.checkpointIdentifier else { return false }
+    do throws(StorageError) {
+      _ = try directory.backend.status(
+        CheckpointName.pin(identifier).text, in: directory.descriptor)
+      return true
+    } catch {
+      guard error.errno == ENOENT else { throw error }
+      return false
+    }
   }
 
   /// Removes a checkpoint under its lock, if the name still stands for the same file.
@@ -147,7 +173,11 @@ extension CheckpointStore {
           return
         }
         let named = try directory.backend.status(entry.name, in: directory.descriptor)
-        guard named.isSameFile(as: file.status) else { return }
+        // What was looked at may have been replaced or pinned while the others were verified.
+        guard named.isSameFile(as: file.status),
+          (try? file.readStart())?.saveIdentifier == entry.header?.saveIdentifier,
+          try !isPinned(entry)
+        else { return }
         try directory.backend.unlink(entry.name, in: directory.descriptor)
         report.removed.append(entry.path)
       } catch {

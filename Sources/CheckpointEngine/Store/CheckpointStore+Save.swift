@@ -27,7 +27,7 @@ extension CheckpointStore {
     let start = options.device.timeSource.monotonic()
     if run == nil { beginFreshRun() }
     let header = try nextHeader(step: step)
-    let blueprint = try FileBlueprint(plan, header: header)
+    let blueprint = try FileBlueprint(plan, header: header, limits: options.limits)
     // Spent from here on, whatever happens: no two files of this process share a generation.
     lastGeneration = header.generation
 

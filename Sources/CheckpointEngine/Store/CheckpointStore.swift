@@ -30,7 +30,12 @@ public final class CheckpointStore {
   var isDurabilityInDoubt = false
   var run: RunContext?
 
-  enum Verdict { case intact, damaged }
+  /// What retention makes of a file.
+  enum Verdict {
+    case intact
+    /// Damaged, or not to be read: it neither counts nor goes.
+    case notCounted
+  }
 
   /// A file of the store; the name alone would not tell a migrated file from the one before, nor
   /// the identifier a copy.
@@ -74,7 +79,8 @@ public final class CheckpointStore {
     case .writing:
       directory = try StoreDirectory.openCreating(
         path, permissions: options.permissions, on: options.device)
-      lock = try WriterLock(directory, timeout: options.lockTimeout)
+      lock = try WriterLock(
+        directory, permissions: options.permissions, timeout: options.lockTimeout)
       // Only now that no other writer can add to it is the listing complete.
       let listing = try StoreListing(directory)
       lastGeneration = listing.lastGeneration
@@ -89,7 +95,7 @@ public final class CheckpointStore {
   ///
   /// Only headers are looked at; ``recover(_:)`` and ``CheckpointReader/verify(_:)`` read the rest.
   public func entries() throws(CheckpointError) -> [StoreEntry] {
-    try StoreListing(directory).entries
+    try list().entries
   }
 
   /// Opens a checkpoint of the store and holds it.
@@ -108,6 +114,13 @@ public final class CheckpointStore {
       (try? directory.backend.lock(file.descriptor, .exclusive)) == true
     else { return }
     try? directory.backend.unlink(name, in: directory.descriptor)
+  }
+
+  /// Lists the store; generations that somebody else put in meanwhile are never given out again.
+  func list() throws(CheckpointError) -> StoreListing {
+    let listing = try StoreListing(directory)
+    lastGeneration = max(lastGeneration, listing.lastGeneration)
+    return listing
   }
 
   func requireWritable() throws(CheckpointError) {

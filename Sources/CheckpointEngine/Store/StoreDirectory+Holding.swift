@@ -19,6 +19,8 @@ extension StoreDirectory {
       let file = try OpenFile.open(name, in: self)
       let isLocked = (try? backend.lock(file.descriptor, .shared)) ?? true
       if isLocked, isNamed(name, file) { return file }
+      // Whoever holds it exclusively, a forked child of its writer say, keeps nobody from reading.
+      if attempt >= 100, isNamed(name, file) { return file }
       guard attempt < 100 else {
         throw CheckpointError(
           .unreadable,

@@ -35,7 +35,13 @@ package final class StoreDirectory: Sendable {
       }
       return StoreDirectory(device: device, path: path, descriptor: descriptor)
     } catch {
-      throw CheckpointError(reading: path, error)
+      let (code, _) = CheckpointError.readingCode(error.errno)
+      throw CheckpointError(
+        code,
+        "Cannot open the directory \(escaped(path)): \(CheckpointError.sentence(error)). Check its "
+          + "permissions, and those of the directories above it.",
+        at: CheckpointError.Location(path: path), systemCall: error.call.rawValue,
+        errno: error.errno)
     }
   }
 

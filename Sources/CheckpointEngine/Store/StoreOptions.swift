@@ -15,7 +15,7 @@ public struct StoreOptions: Sendable {
   ///
   /// The bytes are the same for any number.
   public var threads: Int?
-  /// The largest numbers accepted from a file.
+  /// The largest numbers accepted from a file; a save that exceeds them is refused.
   public var limits: Limits
   /// How long to wait for another writer to close the store, in seconds.
   public var lockTimeout: Double

@@ -16,30 +16,35 @@ final class WriterLock {
   private let descriptor: Descriptor
 
   /// Takes the lock, waiting up to `timeout` seconds.
-  init(_ directory: StoreDirectory, timeout: Double) throws(CheckpointError) {
+  init(
+    _ directory: StoreDirectory, permissions: FilePermissions, timeout: Double
+  ) throws(CheckpointError) {
     self.directory = directory
     let backend = directory.backend
     let path = directory.path(of: CheckpointName.lock)
     do {
       descriptor = try retryingInterrupts { () throws(StorageError) -> Descriptor in
         try backend.open(
-          CheckpointName.lock, in: directory.descriptor, for: .locking(permissions: 0o600))
+          CheckpointName.lock, in: directory.descriptor,
+          for: .locking(permissions: permissions.ofNewFile))
       }
     } catch {
       throw CheckpointError(writing: path, error)
     }
-    do {
-      try acquire(timeout: timeout)
-    } catch {
-      try? backend.close(descriptor)
-      throw error
-    }
+    if permissions.policy == .inherit { inheritPermissions() }
+    try acquire(timeout: timeout)  // If it throws, deinit closes: every property is set.
     writeHolder()
   }
 
   deinit {
     // Closing releases the lock; nothing of value was written.
     try? directory.backend.close(descriptor)
+  }
+
+  /// Lets whoever may write the directory take the lock; only the owner of the file can, and must.
+  private func inheritPermissions() {
+    guard let status = try? directory.backend.status(directory.descriptor) else { return }
+    try? directory.backend.setPermissions(descriptor, status.permissions & 0o666)
   }
 
   private func acquire(timeout: Double) throws(CheckpointError) {

@@ -28,7 +28,7 @@ extension CheckpointReader {
     do {
       try check()
     } catch {
-      report.findings.append(error)
+      report.add(error)
     }
   }
 
@@ -91,7 +91,7 @@ extension CheckpointReader {
     while next < groups.count {
       let round = groups[next..<min(next + roundCount, groups.count)]
       let findings = pool.map(round.count) { verifyGroup(round[round.startIndex + $0], level) }
-      report.findings += findings.joined()
+      for finding in findings.joined() { report.add(finding) }
       report.checkedChunkCount += round.reduce(0) { $0 + $1.count }
       next += round.count
       let last = index.chunks.entries[round[round.endIndex - 1].upperBound - 1]

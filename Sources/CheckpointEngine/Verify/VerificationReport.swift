@@ -16,8 +16,12 @@ public struct VerificationReport: Sendable {
   public let path: String
   /// What was examined.
   public let level: VerificationLevel
-  /// Every finding, in file order; empty if the checkpoint is intact as far as examined.
-  public var findings: [CheckpointError]
+  /// The findings, in file order; empty if the checkpoint is intact as far as examined.
+  ///
+  /// Of more than 1,000 the rest is only counted, apart from the first of each code.
+  public private(set) var findings: [CheckpointError]
+  /// Findings that were counted and not kept.
+  public private(set) var omittedFindingCount = 0
   /// Chunks whose bytes were examined.
   public var checkedChunkCount: Int
   /// Bytes of the file.
@@ -38,6 +42,17 @@ public struct VerificationReport: Sendable {
     checkedChunkCount = 0
     self.byteCount = byteCount
   }
+
+  private static let findingCountMax = 1_000
+
+  mutating func add(_ finding: CheckpointError) {
+    let isKept =
+      findings.count < Self.findingCountMax || !findings.contains { $0.code == finding.code }
+    if isKept { findings.append(finding) } else { omittedFindingCount += 1 }
+  }
+
+  /// Puts a finding about the whole file in front of those about its parts.
+  mutating func addFirst(_ finding: CheckpointError) { findings.insert(finding, at: 0) }
 
   /// Whether nothing was found.
   public var isIntact: Bool { findings.isEmpty }

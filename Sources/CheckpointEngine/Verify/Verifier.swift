@@ -78,7 +78,7 @@ public struct Verifier: Sendable {
         return report
       }
       var report = reader.verify(level, progress: progress)
-      if let finding = nameFinding(reader, name: name) { report.findings.insert(finding, at: 0) }
+      if let finding = nameFinding(reader, name: name) { report.addFirst(finding) }
       return report
     } catch {
       return VerificationReport(path: path, level: level, byteCount: 0, findings: [error])
