@@ -54,7 +54,7 @@ let package = Package(
       name: "CheckpointEngineTests",
       dependencies: [
         "CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", "CheckpointEngine",
-        "CheckpointTesting",
+        "CheckpointTesting", "CheckpointTraining",
       ]),
     .testTarget(
       name: "CrashTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),

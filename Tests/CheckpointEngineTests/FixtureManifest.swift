@@ -1,5 +1,6 @@
 import CheckpointEngine
 import CheckpointFormat
+import CheckpointTraining
 import Foundation
 
 /// What each fixture must decode to, as `manifest.json` has it.
@@ -53,7 +54,7 @@ extension FixtureManifest.File {
     let header = reader.header
     self.name = name
     byteCount = bytes.count
-    sha256 = SHA256.hexadecimal(bytes)
+    sha256 = SHA256.hexadecimal(of: bytes)
     step = header.step
     generation = header.generation
     checkpoint = "\(header.checkpointIdentifier)"
@@ -70,7 +71,8 @@ extension FixtureManifest.File {
       return FixtureManifest.Tensor(
         name: descriptor.name, nameBytes: hexadecimalDigits(descriptor.name.utf8),
         dtype: descriptor.dtype.name, shape: descriptor.shape,
-        sha256: SHA256.hexadecimal(bytes), bytes: bytes.count <= 64 ? hexadecimalDigits(bytes) : nil
+        sha256: SHA256.hexadecimal(of: bytes),
+        bytes: bytes.count <= 64 ? hexadecimalDigits(bytes) : nil
       )
     }
     metadata = Metadata.Domain.allCases.flatMap { domain in

@@ -1,5 +1,6 @@
 import CheckpointEngine
 import CheckpointFormat
+import CheckpointTraining
 import Foundation
 import Testing
 
@@ -33,7 +34,7 @@ import Testing
       .split(separator: "\n").map(String.init)
     let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder).sorted()
     let computed = try names.filter { $0.hasSuffix(".ckpt") }.map {
-      SHA256.hexadecimal(try bytes(ofFileAt: Self.folder + "/" + $0)) + "  " + $0
+      SHA256.hexadecimal(of: try bytes(ofFileAt: Self.folder + "/" + $0)) + "  " + $0
     }
     #expect(listed == computed)
     let expected = try manifest().files.map(\.name) + ["README.md", "SHA256SUMS", "manifest.json"]

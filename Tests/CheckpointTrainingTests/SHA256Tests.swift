@@ -1,5 +1,4 @@
 import CheckpointTraining
-import LanguageModel
 import Testing
 
 @Suite("SHA-256")
