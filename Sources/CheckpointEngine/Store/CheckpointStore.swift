@@ -84,6 +84,7 @@ public final class CheckpointStore {
       // Only now that no other writer can add to it is the listing complete.
       let listing = try StoreListing(directory)
       lastGeneration = listing.lastGeneration
+      try requireRoom(in: listing)
       for name in listing.temporaries { removeAbandoned(name) }
     }
   }
@@ -106,6 +107,17 @@ public final class CheckpointStore {
   public func open(_ entry: StoreEntry) throws(CheckpointError) -> CheckpointReader {
     try CheckpointReader(
       directory.openHeld(entry.name), limits: options.limits, pool: pool)
+  }
+
+  /// Refuses a store whose generations are used up before anything is trained, and not at a save.
+  private func requireRoom(in listing: StoreListing) throws(CheckpointError) {
+    guard lastGeneration >= Limits.counterMax else { return }
+    let entry = listing.entries.first { $0.generation == lastGeneration }
+    throw CheckpointError(
+      .overLimit,
+      "\(escaped(entry?.path ?? path)) bears the last generation there is, so that nothing can be "
+        + "saved after it. Was it renamed? Move it away.",
+      at: CheckpointError.Location(path: entry?.path ?? path))
   }
 
   /// Removes a temporary file if its writer is gone: a living one holds its lock.
