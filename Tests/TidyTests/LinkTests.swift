@@ -3,14 +3,13 @@ import Testing
 
 @Suite("Links between pages")
 struct LinkTests {
-  private static let root = URL(filePath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent()
-
   /// The pages of the repository, without those that a build or a run put there.
   private func pages() throws -> [URL] {
     let files = FileManager.default
-    let top = try files.contentsOfDirectory(at: Self.root, includingPropertiesForKeys: nil)
-    let folders = ["docs", "Benchmarks", "Tests/Fixtures"].map { Self.root.appending(path: $0) }
+    let top = try files.contentsOfDirectory(at: SourceTree.root, includingPropertiesForKeys: nil)
+    let folders = ["docs", "Benchmarks", "Tests/Fixtures"].map {
+      SourceTree.root.appending(path: $0)
+    }
     let below = folders.flatMap { folder in
       (files.enumerator(atPath: folder.path)?.allObjects as? [String] ?? [])
         .filter { !$0.contains(".build") }.map { folder.appending(path: $0) }
