@@ -57,7 +57,7 @@ public final class CheckpointManager {
   ///   - metrics: Measurements to keep with the checkpoint, by name.
   /// - Returns: What was done.
   /// - Throws: What the state's `save(to:)` throws, unchanged; ``CheckpointError``: `.notEmpty` if
-  ///   ``resume(_:from:strictness:)`` was not called and the store has checkpoints; a failed save
+  ///   `resume(_:from:strictness:)` was not called and the store has checkpoints; a failed save
   ///   only where that was asked for.
   @discardableResult
   public func stepCompleted(
