@@ -143,6 +143,15 @@ import Testing
     #expect(opened == 2)
   }
 
+  @Test func aLockThatSomebodyElseHoldsKeepsNobodyFromReading() throws {
+    try disk.saveRun(1)
+    let backend = disk.device.backend
+    let directory = try backend.openDirectory("/run")
+    let file = try backend.open(checkpointName(1, 1), in: directory, for: .reading)
+    #expect(try backend.lock(file, .exclusive))
+    #expect(try disk.reader().recover()?.generation == 1)
+  }
+
   @Test func aRemovedCheckpointStaysReadableForWhoHasItOpen() throws {
     try withTemporaryDirectory { path in
       let store = try CheckpointStore(path, for: .writing, options: posixOptions())
