@@ -243,12 +243,4 @@ import Testing
     _ = try store.entries()
     #expect(try store.save(SampleState(3), step: 3).generation == 51)
   }
-
-  @Test func aFailedLockClosesItsDescriptorOnce() throws {
-    let first = try disk.writer()
-    #expect(errorCode { _ = try disk.writer() } == .busy)
-    let closes = disk.operations.filter { $0.kind == .close && $0.name == ".lock" }
-    #expect(closes.count == 1)
-    withExtendedLifetime(first) {}
-  }
 }

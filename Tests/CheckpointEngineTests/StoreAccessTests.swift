@@ -143,6 +143,16 @@ import Testing
     #expect(opened == 2)
   }
 
+  @Test func aRefusedLockClosesItsDescriptorOnce() throws {
+    let first = try disk.writer()
+    let start = disk.operationCount
+    #expect(errorCode { _ = try disk.writer() } == .busy)
+    let calls = disk.operations[start...].filter { $0.kind == .open || $0.kind == .close }
+    // A second close of a number would be an open too few: it may be another file's by then.
+    #expect(calls.count { $0.kind == .open } == calls.count { $0.kind == .close })
+    withExtendedLifetime(first) {}
+  }
+
   @Test func aLockThatSomebodyElseHoldsKeepsNobodyFromReading() throws {
     try disk.saveRun(1)
     let backend = disk.device.backend
