@@ -11,6 +11,10 @@ let sharedSettings: [SwiftSetting] = [
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
+// The library makes mistakes on request only where this is linked.
+let mutants = Target.Dependency.target(
+  name: "CheckpointMutants", condition: .when(traits: ["Mutants"]))
+
 let package = Package(
   name: "swift-checkpoint",
   platforms: [.macOS(.v26)],  // Span and RawSpan in the standard library
@@ -21,18 +25,24 @@ let package = Package(
     .executable(name: "ckpt-verify", targets: ["ckpt-verify"]),
     .executable(name: "train-lm", targets: ["train-lm"]),
   ],
+  traits: [
+    // For `fault-suites mutate` alone: the library makes mistakes on request, see docs/testing.md.
+    .trait(name: "Mutants", description: "Mistakes that the fault suites must notice"),
+    .default(enabledTraits: []),
+  ],
   targets: [
     // MARK: Libraries, lowest layer first. A dependency may only point up this list.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLinux"),
+    .target(name: "CheckpointMutants"),  // linked with the trait "Mutants" only
     .target(
-      name: "CheckpointFormat", dependencies: ["CZlib"],
+      name: "CheckpointFormat", dependencies: ["CZlib", mutants],
       swiftSettings: [.enableExperimentalFeature("Lifetimes")]),  // a ~Escapable byte reader
     .target(name: "CheckpointCodecs", dependencies: ["CheckpointFormat", "CZlib"]),
-    .target(name: "CheckpointStorage", dependencies: ["CLinux"]),
+    .target(name: "CheckpointStorage", dependencies: ["CLinux", mutants]),
     .target(
       name: "CheckpointEngine",
-      dependencies: ["CheckpointFormat", "CheckpointCodecs", "CheckpointStorage"]),
+      dependencies: ["CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", mutants]),
     .target(name: "CheckpointTraining", dependencies: ["CheckpointEngine"]),
     .target(name: "CheckpointTesting", dependencies: ["CheckpointStorage", "CheckpointEngine"]),
 
@@ -56,8 +66,15 @@ let package = Package(
         "CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", "CheckpointEngine",
         "CheckpointTesting", "CheckpointTraining",
       ]),
-    .testTarget(
-      name: "CrashTests", dependencies: ["CheckpointEngine", "CheckpointTesting"]),
+    .target(
+      name: "FaultSuites",
+      dependencies: [
+        "CheckpointFormat", "CheckpointStorage", "CheckpointEngine", "CheckpointTesting", mutants,
+      ], path: "Tests/FaultSuites"),
+    .executableTarget(
+      name: "fault-suites", dependencies: ["FaultSuites", "CheckpointStorage", "CommandLineTool"],
+      path: "Tests/FaultSuitesCommand"),
+    .testTarget(name: "CrashTests", dependencies: ["FaultSuites"]),
     .testTarget(
       name: "CheckpointTrainingTests", dependencies: ["CheckpointTraining", "CheckpointTesting"]),
     .testTarget(name: "HowToTests", dependencies: ["CheckpointTraining", "CheckpointTesting"]),

@@ -1,8 +1,8 @@
 // The seam to the disk. Everything the library does to a file system goes through these calls:
 // the POSIX conformance makes system calls, CheckpointTesting's SimulatedDisk keeps two levels of
-// state in memory. Each call is one system call without retries; the loops for EINTR and short
-// transfers stand once, in StorageBackend+Transfers.swift, above the seam, so that faults reach
-// them.
+// state in memory. Each call is one system call without retries; EINTR is handled in
+// InterruptRetryingBackend.swift and short transfers in StorageBackend+Transfers.swift, both above
+// the conformances, so that faults reach them.
 
 /// A file or directory that a backend has opened.
 package struct Descriptor: Hashable, Sendable {

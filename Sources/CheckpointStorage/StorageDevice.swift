@@ -3,6 +3,7 @@
 /// Programs use ``posix``. Tests inject a simulated disk from `CheckpointTesting`, so that every
 /// fault and every crash can be played through without a real one.
 public struct StorageDevice: Sendable {
+  /// Repeats what a signal interrupts, so that callers need not.
   package let backend: any StorageBackend
   package let timeSource: TimeSource
   /// Returns 128 fresh random bits.
@@ -12,7 +13,7 @@ public struct StorageDevice: Sendable {
     backend: any StorageBackend, timeSource: TimeSource,
     randomBits: @escaping @Sendable () -> (UInt64, UInt64)
   ) {
-    self.backend = backend
+    self.backend = InterruptRetryingBackend(backend)
     self.timeSource = timeSource
     self.randomBits = randomBits
   }

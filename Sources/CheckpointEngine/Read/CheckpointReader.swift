@@ -157,8 +157,15 @@ public final class CheckpointReader: Sendable {
 /// Keeps a checkpoint from being removed by retention while it lives.
 public final class CheckpointHold: Sendable {
   private let file: OpenFile
+  /// Whether retention is kept away; false where the file system would not lock the file. What is
+  /// open stays readable all the same, only its name may go.
+  public let isLocked: Bool
 
-  init(_ file: OpenFile) { self.file = file }
+  init(_ file: OpenFile) {
+    self.file = file
+    // Taking a lock again that the descriptor has changes nothing.
+    isLocked = (try? file.backend.lock(file.descriptor, .shared)) == true
+  }
 
   /// The held file's path.
   public var path: String { file.path }

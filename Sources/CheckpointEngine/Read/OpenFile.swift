@@ -1,6 +1,16 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 /// A regular file opened for reading; closed with its last reference.
 ///
 /// The descriptor keeps the file's bytes readable whatever happens to its name.
@@ -35,9 +45,7 @@ package final class OpenFile: Sendable {
     let descriptor: Descriptor
     let status: FileStatus
     do {
-      descriptor = try retryingInterrupts { () throws(StorageError) -> Descriptor in
-        try backend.open(name, in: directory.descriptor, for: .reading)
-      }
+      descriptor = try backend.open(name, in: directory.descriptor, for: .reading)
     } catch {
       throw CheckpointError(reading: path, error)
     }
@@ -66,15 +74,32 @@ package final class OpenFile: Sendable {
     do {
       count = try unsafe backend.readFully(descriptor, into: buffer, at: offset)
     } catch {
+      #if Mutants
+        if Mutant.isActive(.unreadableCalledDamaged) {
+          throw CheckpointError(in: path, FormatError(.incomplete, at: offset))
+        }
+      #endif
       var unreadable = CheckpointError(reading: path, error)
       unreadable.location?.offset = offset
       throw unreadable
     }
     guard count == buffer.count else {
-      throw CheckpointError(
-        in: path,
-        FormatError(.truncated(needed: UInt64(buffer.count - count)), at: offset + UInt64(count)))
+      throw shortRead(endingAt: offset + UInt64(count), missing: UInt64(buffer.count - count))
     }
+  }
+
+  /// Why a read ended early: the file does, or a file system stopped short of the end it reports,
+  /// which says nothing about the bytes behind.
+  private func shortRead(endingAt offset: UInt64, missing: UInt64) -> CheckpointError {
+    let size = (try? backend.status(descriptor))?.byteCount ?? byteCount
+    guard offset < size else {
+      return CheckpointError(in: path, FormatError(.truncated(needed: missing), at: offset))
+    }
+    var unreadable = CheckpointError(reading: path, StorageError(.read, errno: EIO))
+    unreadable.location?.offset = offset
+    unreadable.message +=
+      " The system reports \(size) bytes and gave nothing from byte \(offset) on."
+    return unreadable
   }
 
   /// Reads `byteCount` bytes, which the caller has limited.

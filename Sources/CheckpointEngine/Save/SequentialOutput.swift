@@ -7,6 +7,10 @@ package import CheckpointStorage
   internal import Darwin
 #endif
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 /// A file written from its start to its end, which remembers a failure for ever.
 ///
 /// After a failed write, fsync, close and rename of the truncated file would all succeed. So the
@@ -29,6 +33,9 @@ package final class SequentialOutput {
     do {
       try backend.writeAll(descriptor, bytes, at: byteCount)
     } catch {
+      #if Mutants
+        if Mutant.isActive(.failedWriteForgotten) { throw error }
+      #endif
       failure = error
       throw error
     }

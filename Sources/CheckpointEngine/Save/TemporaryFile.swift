@@ -1,6 +1,10 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Darwin)
@@ -42,9 +46,7 @@ final class TemporaryFile {
       ).text
       do {
         let purpose = OpenPurpose.creating(permissions: permissions.ofNewFile)
-        descriptor = try retryingInterrupts { () throws(StorageError) -> Descriptor in
-          try directory.backend.open(name, in: directory.descriptor, for: purpose)
-        }
+        descriptor = try directory.backend.open(name, in: directory.descriptor, for: purpose)
         self.name = name
         break
       } catch {
@@ -67,9 +69,7 @@ final class TemporaryFile {
   /// encoded chunks may need much less.
   func preallocate(_ byteCount: UInt64) {
     do {
-      try retryingInterrupts { () throws(StorageError) in
-        try backend.preallocate(descriptor, byteCount: byteCount)
-      }
+      try backend.preallocate(descriptor, byteCount: byteCount)
     } catch {
       // Only advice: a file system that cannot reserve, or has reserved a part, is asked to forget.
       try? backend.truncate(descriptor, to: 0)
@@ -82,22 +82,21 @@ final class TemporaryFile {
   /// success. The only way on is a whole new save.
   func seal(byteCount: UInt64) throws(StorageError) {
     // Reserving room keeps the size; a size that differs means that writes went elsewhere.
-    let status = try retryingInterrupts { () throws(StorageError) -> FileStatus in
-      try backend.status(descriptor)
-    }
+    let status = try backend.status(descriptor)
     guard status.byteCount == byteCount else {
       throw StorageError(.write, errno: EIO)
     }
-    try retryingInterrupts { () throws(StorageError) in
-      try backend.truncate(descriptor, to: byteCount)
-    }
-    try retryingInterrupts { () throws(StorageError) in try backend.sync(descriptor) }
+    try backend.truncate(descriptor, to: byteCount)
+    try backend.sync(descriptor)
     isOpen = false
     output.end()
     do {
       try backend.close(descriptor)
     } catch let error where error.errno == EINTR {
       // On Linux the descriptor is gone and nothing else was reported.
+      #if Mutants
+        if Mutant.isActive(.closeRepeatedAfterInterrupt) { try backend.close(descriptor) }
+      #endif
     }
   }
 
@@ -108,8 +107,13 @@ final class TemporaryFile {
   /// checkpoint is in place, and `.durabilityUnknown` is thrown.
   func publish(as target: String, saveIdentifier: Identifier) throws(CheckpointError) {
     do {
-      try retryingInterrupts { () throws(StorageError) in try rename(to: target) }
+      try rename(to: target)
     } catch {
+      #if Mutants
+        if Mutant.isActive(.renameErrorBelieved) {
+          throw CheckpointError(writing: directory.path(of: target), error)
+        }
+      #endif
       guard try isSave(saveIdentifier, under: target, after: error) else {
         throw CheckpointError(writing: directory.path(of: target), error)
       }
@@ -149,9 +153,13 @@ final class TemporaryFile {
   func abandon() {
     guard !isPublished else { return }
     output.end()
-    try? retryingInterrupts { () throws(StorageError) in
-      try backend.unlink(name, in: directory.descriptor)
-    }
+    #if Mutants
+      if Mutant.isActive(.failedTemporaryStays) {
+        if isOpen { try? backend.close(descriptor) }
+        return isPublished = true
+      }
+    #endif
+    try? backend.unlink(name, in: directory.descriptor)
     if isOpen { try? backend.close(descriptor) }
     isOpen = false
     isPublished = true

@@ -1,5 +1,9 @@
 internal import CheckpointFormat
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 // The newest checkpoint must be one checkpoint. It is not if two intact files claim one generation,
 // or if files of another run are there that the newest one's run did not know of: somebody mixed
 // two stores, and only a person can say which one is meant.
@@ -9,6 +13,9 @@ extension CheckpointStore {
   func requireUnambiguous(
     _ chosen: CheckpointReader, among candidates: [StoreEntry]
   ) throws(CheckpointError) {
+    #if Mutants
+      if Mutant.isActive(.ambiguityOverlooked) { return }
+    #endif
     var rivals = foreignEntries(
       of: chosen.header.runIdentifier, after: chosen.header.supersededGeneration,
       among: candidates)

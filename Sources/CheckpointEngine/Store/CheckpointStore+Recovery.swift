@@ -1,5 +1,9 @@
 internal import CheckpointFormat
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 /// Which checkpoint of a store to take.
 public enum CheckpointSelection: Hashable, Sendable {
   /// The newest intact one.
@@ -42,7 +46,10 @@ extension CheckpointStore {
   public func recover(
     _ selection: CheckpointSelection = .latest
   ) throws(CheckpointError) -> Recovery? {
-    try recover(selection, passingOver: [:]) { (_) throws(CheckpointError) in }
+    #if Mutants
+      if Mutant.isActive(.freshStartOverDamage), try holdsNothingIntact() { return nil }
+    #endif
+    return try recover(selection, passingOver: [:]) { (_) throws(CheckpointError) in }
   }
 
   /// Recovers, passing over files that turned out to be damaged while they were restored.
@@ -151,6 +158,9 @@ extension CheckpointStore {
       return .damaged(try requirePassable(error))
     }
     try check(reader)
+    #if Mutants
+      if Mutant.isActive(.verificationSkippedAtRecovery) { return .intact(reader) }
+    #endif
     let findings = reader.verify(.full).findings
     guard let first = findings.first else {
       verdicts[FileKey(entry.name, reader.header)] = .intact
@@ -166,6 +176,9 @@ extension CheckpointStore {
   private func requirePassable(
     _ problem: CheckpointError
   ) throws(CheckpointError) -> CheckpointError {
+    #if Mutants
+      if Mutant.isActive(.unreadableCandidatePassedOver) { return problem }
+    #endif
     if problem.code == .corrupted || problem.code == .notRegular { return problem }
     var stop = problem
     stop.message +=
@@ -174,3 +187,14 @@ extension CheckpointStore {
     throw stop
   }
 }
+
+#if Mutants
+  extension CheckpointStore {
+    fileprivate func holdsNothingIntact() throws(CheckpointError) -> Bool {
+      for entry in try list().entries {
+        if case .intact = try examine(entry) { return false }
+      }
+      return true
+    }
+  }
+#endif

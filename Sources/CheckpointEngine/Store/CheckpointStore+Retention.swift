@@ -1,6 +1,10 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Darwin)
@@ -31,6 +35,12 @@ extension CheckpointStore {
   /// - Returns: What was removed, and what was not and why.
   public func retain(last count: Int) -> RetentionReport {
     precondition(count >= 1, "retention keeps at least one checkpoint")
+    #if Mutants
+      if Mutant.isActive(.doubtForgotten) {
+        isDurabilityInDoubt = false
+        uncertainGenerations = []
+      }
+    #endif
     guard isWritable, let run, run.acknowledgedCount > 0, !isDurabilityInDoubt else {
       return RetentionReport()
     }
@@ -72,12 +82,13 @@ extension CheckpointStore {
   /// Syncs files and names that this process did not save: whoever did may have died before the
   /// last fsync of its save.
   private func makeDurable(_ entries: [StoreEntry]) throws(CheckpointError) {
+    #if Mutants
+      if Mutant.isActive(.owedRetentionNotSynced) { return }
+    #endif
     for entry in entries {
       let file = try OpenFile.open(entry.name, in: directory)
       do {
-        try retryingInterrupts { () throws(StorageError) in
-          try directory.backend.sync(file.descriptor)
-        }
+        try directory.backend.sync(file.descriptor)
       } catch {
         throw CheckpointError(writing: entry.path, error)
       }
@@ -107,6 +118,9 @@ extension CheckpointStore {
     var seen: Set<Identifier> = []
     for entry in listing.candidates {
       guard let header = entry.header else { continue }
+      #if Mutants
+        if Mutant.isActive(.copiesCountTwice) { seen = [] }
+      #endif
       let isResumed =
         header.checkpointIdentifier == run.resumedIdentifier && run.acknowledgedCount < count
       let isSpared = isResumed || listing.pins.contains(header.checkpointIdentifier)
@@ -127,6 +141,9 @@ extension CheckpointStore {
   /// Whether a checkpoint counts; each file is verified once, unless this process saved it.
   private func isIntact(_ entry: StoreEntry) -> Bool {
     guard entry.problem == nil, let header = entry.header else { return false }
+    #if Mutants
+      if Mutant.isActive(.damagedFilesCount) { return true }
+    #endif
     let key = FileKey(entry.name, header)
     if verdicts[key] == nil, (try? examine(entry)) == nil {
       // It cannot be told, and is not asked again after every save.
@@ -137,6 +154,9 @@ extension CheckpointStore {
 
   /// Reads the newest checkpoint back from the device before its only predecessor goes.
   private func requireReadable(_ entry: StoreEntry) throws(CheckpointError) {
+    #if Mutants
+      if Mutant.isActive(.readBackSkipped) { return }
+    #endif
     let file = try directory.openHeld(entry.name)
     // Before the first read, so that header and index come from the device as well. Where the cache
     // cannot be bypassed, reading from it is still better than not reading.
@@ -153,6 +173,9 @@ extension CheckpointStore {
   /// Whether the marker of a pin is there now.
   private func isPinned(_ entry: StoreEntry) throws(StorageError) -> Bool {
     guard let identifier = entry.header?.checkpointIdentifier else { return false }
+    #if Mutants
+      if Mutant.isActive(.pinsForgotten) { return false }
+    #endif
     do throws(StorageError) {
       _ = try directory.backend.status(
         CheckpointName.pin(identifier).text, in: directory.descriptor)

@@ -1,6 +1,10 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 extension CheckpointStore {
   /// Saves a checkpoint and waits until it would survive a power cut.
   ///
@@ -28,14 +32,27 @@ extension CheckpointStore {
     if run == nil { beginFreshRun() }
     let header = try nextHeader(step: step)
     let blueprint = try FileBlueprint(plan, header: header, limits: options.limits)
+    let name = CheckpointName.checkpoint(step: step, generation: header.generation).text
     // Spent from here on, whatever happens: no two files of this process share a generation.
     lastGeneration = header.generation
+    #if Mutants
+      defer {
+        if Mutant.isActive(.generationUnspentAfterFailure), verdicts[FileKey(name, header)] == nil {
+          lastGeneration -= 1
+        }
+      }
+    #endif
 
-    let name = CheckpointName.checkpoint(step: step, generation: header.generation).text
     let temporary = try TemporaryFile(
       step: step, generation: header.generation, permissions: options.permissions, in: directory)
     let byteCount = try fill(temporary, blueprint, write: write)
     try publish(temporary, as: name, header)
+    #if Mutants
+      if Mutant.isActive(.retentionBeforeAcknowledgement) {
+        acknowledge(header, name)
+        _ = retain(last: 1)
+      }
+    #endif
     try syncPublished(name, generation: header.generation)
     acknowledge(header, name)
     return SaveReceipt(

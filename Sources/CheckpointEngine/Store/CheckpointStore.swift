@@ -1,6 +1,10 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 /// A directory of checkpoints, opened by one writer and any number of readers.
 ///
 /// The rules are those of docs/crash-safety.md: a save is atomic and durable when it returns, it
@@ -122,6 +126,9 @@ public final class CheckpointStore {
 
   /// Removes a temporary file if its writer is gone: a living one holds its lock.
   private func removeAbandoned(_ name: String) {
+    #if Mutants
+      if Mutant.isActive(.abandonedTemporaryStays) { return }
+    #endif
     guard let file = try? OpenFile.open(name, in: directory),
       (try? directory.backend.lock(file.descriptor, .exclusive)) == true
     else { return }

@@ -1,5 +1,9 @@
 internal import CheckpointFormat
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 /// What the next save records about the run it belongs to.
 struct RunContext {
   var runIdentifier: Identifier
@@ -39,6 +43,9 @@ extension CheckpointStore {
       branchPoints: (header.branchPoints + [point]).suffix(CheckpointHeader.branchPointCountMax),
       supersededGeneration: choice == .automatic ? header.supersededGeneration : lastGeneration,
       resumedIdentifier: header.checkpointIdentifier, isResumedFromNewest: choice == .automatic)
+    #if Mutants
+      if Mutant.isActive(.resumedCheckpointNotSpared) { run?.resumedIdentifier = nil }
+    #endif
   }
 
   func makeIdentifier() -> Identifier {

@@ -1,5 +1,9 @@
 internal import CheckpointStorage
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Darwin)
@@ -17,6 +21,9 @@ extension StoreDirectory {
     while true {
       attempt += 1
       let file = try OpenFile.open(name, in: self)
+      #if Mutants
+        if Mutant.isActive(.holdForgotten) { return file }
+      #endif
       let isLocked = (try? backend.lock(file.descriptor, .shared)) ?? true
       if isLocked, isNamed(name, file) { return file }
       // Whoever holds it exclusively, a forked child of its writer say, keeps nobody from reading.

@@ -1,6 +1,10 @@
 public import CheckpointFormat
 internal import CheckpointStorage
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 /// A checkpoint file in a store, in whatever condition.
 public struct StoreEntry: Sendable {
   /// The name in the store's directory.
@@ -54,6 +58,10 @@ struct StoreListing {
       }
     }
     entries.sort { ($0.rank, $0.name) > ($1.rank, $1.name) }
+    #if Mutants
+      if Mutant.isActive(.pinsForgotten) { pins = [] }
+      if Mutant.isActive(.newestByStep) { entries.sort { $0.step > $1.step } }
+    #endif
   }
 
   private mutating func add(
@@ -75,6 +83,10 @@ struct StoreListing {
       problem = error
     }
     let known = [generation, stated].compactMap { $0 }.max()
+    #if Mutants
+      let isIgnored = isQuarantined || header == nil
+      if Mutant.isActive(.generationOfIntactFilesOnly), isIgnored { return }
+    #endif
     lastGeneration = max(lastGeneration, known ?? 0)
     entries.append(
       StoreEntry(

@@ -23,11 +23,9 @@ final class WriterLock {
     let backend = directory.backend
     let path = directory.path(of: CheckpointName.lock)
     do {
-      descriptor = try retryingInterrupts { () throws(StorageError) -> Descriptor in
-        try backend.open(
-          CheckpointName.lock, in: directory.descriptor,
-          for: .locking(permissions: permissions.ofNewFile))
-      }
+      descriptor = try backend.open(
+        CheckpointName.lock, in: directory.descriptor,
+        for: .locking(permissions: permissions.ofNewFile))
     } catch {
       throw CheckpointError(writing: path, error)
     }
@@ -55,9 +53,7 @@ final class WriterLock {
     while true {
       let isLocked: Bool
       do {
-        isLocked = try retryingInterrupts { () throws(StorageError) -> Bool in
-          try backend.lock(descriptor, .exclusive)
-        }
+        isLocked = try backend.lock(descriptor, .exclusive)
       } catch {
         throw CheckpointError(writing: path, error)
       }

@@ -1,6 +1,10 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
 extension CheckpointReader {
   /// Examines the checkpoint; at level `.full` every byte of the file.
   ///
@@ -34,6 +38,9 @@ extension CheckpointReader {
 
   /// The front table is the index's tensor table, byte for byte, behind a head that opening checked.
   private func verifyFrontTable() throws(CheckpointError) {
+    #if Mutants
+      if Mutant.isActive(.frontTableUnchecked) { return }
+    #endif
     let bytes = try file.read(
       Int(index.chunkRegion.lowerBound - Layout.frontTableOffset), at: Layout.frontTableOffset)
     // The whole block follows from the tensors and the save identifier.
@@ -68,6 +75,9 @@ extension CheckpointReader {
   }
 
   private func verifyZeros(_ range: Range<UInt64>) throws(CheckpointError) {
+    #if Mutants
+      if Mutant.isActive(.paddingUnchecked) { return }
+    #endif
     let bytes = try file.read(range.count, at: range.lowerBound)
     if let difference = bytes.rawSpan.firstNonZeroIndex {
       throw CheckpointError(
@@ -153,7 +163,14 @@ extension CheckpointReader {
     let padding = bytes.extracting(droppingFirst: storedEnd)
 
     var findings: [CheckpointError] = []
-    let expected = entry.frame(in: header.saveIdentifier, grid: index.tensors.grid).encoded
+    #if Mutants
+      let expected =
+        Mutant.isActive(.frameUnchecked)
+        ? unsafe frame.withUnsafeBytes { unsafe [UInt8]($0) }
+        : entry.frame(in: header.saveIdentifier, grid: index.tensors.grid).encoded
+    #else
+      let expected = entry.frame(in: header.saveIdentifier, grid: index.tensors.grid).encoded
+    #endif
     if let difference = frame.firstDifference(from: expected.rawSpan) {
       findings.append(
         loader.damage(

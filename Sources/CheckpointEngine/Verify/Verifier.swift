@@ -46,7 +46,14 @@ public struct Verifier: Sendable {
     case .checkpoint, .damaged: return .file(path)
     default: break
     }
-    guard let directory = try? StoreDirectory.open(path, on: device) else { return .file(path) }
+    let directory: StoreDirectory
+    do throws(CheckpointError) {
+      directory = try StoreDirectory.open(path, on: device)
+    } catch {
+      // A directory that the system would not open is not a file; what it holds cannot be told.
+      if error.code == .unreadable { throw error }
+      return .file(path)
+    }
     let entries = try StoreListing(directory).entries.reversed()
     return .store(
       checkpoints: entries.filter { !$0.isQuarantined }.map(\.path),
