@@ -39,14 +39,22 @@ public struct Verifier: Sendable {
     }
   }
 
-  /// What a path stands for.
+  /// What a path stands for; throws if that cannot be told, or a directory not be listed.
   package func target(at path: String) throws(CheckpointError) -> VerificationTarget {
     switch CheckpointName(StoreDirectory.split(path).name) {
     // A directory under a checkpoint's name is no store but something that is no regular file.
     case .checkpoint, .damaged: return .file(path)
     default: break
     }
-    guard let directory = try? StoreDirectory.open(path, on: device) else { return .file(path) }
+    let directory: StoreDirectory
+    do throws(CheckpointError) {
+      directory = try StoreDirectory.open(path, on: device)
+    } catch {
+      // What the system would not open now may well be a directory, and so must not be examined as
+      // a file: a directory in a file's place counts as damage.
+      if error.code == .unreadable { throw error }
+      return .file(path)
+    }
     let entries = try StoreListing(directory).entries.reversed()
     return .store(
       checkpoints: entries.filter { !$0.isQuarantined }.map(\.path),
