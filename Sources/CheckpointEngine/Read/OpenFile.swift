@@ -42,7 +42,9 @@ package final class OpenFile: Sendable {
       throw CheckpointError(reading: path, error)
     }
     do {
-      status = try backend.status(descriptor)
+      status = try retryingInterrupts { () throws(StorageError) -> FileStatus in
+        try backend.status(descriptor)
+      }
     } catch {
       try? backend.close(descriptor)
       throw CheckpointError(reading: path, error)

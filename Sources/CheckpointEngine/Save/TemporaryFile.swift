@@ -55,7 +55,9 @@ final class TemporaryFile {
     }
     output = SequentialOutput(directory.backend, descriptor)
     // Without locks (some network file systems) a janitor cannot run either: it needs this lock.
-    _ = try? backend.lock(descriptor, .exclusive)
+    _ = try? retryingInterrupts { () throws(StorageError) -> Bool in
+      try backend.lock(descriptor, .exclusive)
+    }
     if permissions.policy == .inherit { try inheritPermissions() }
   }
 

@@ -150,12 +150,17 @@ extension CheckpointStore {
     }
   }
 
+  private func status(_ name: String) throws(StorageError) -> FileStatus {
+    try retryingInterrupts { () throws(StorageError) -> FileStatus in
+      try directory.backend.status(name, in: directory.descriptor)
+    }
+  }
+
   /// Whether the marker of a pin is there now.
   private func isPinned(_ entry: StoreEntry) throws(StorageError) -> Bool {
     guard let identifier = entry.header?.checkpointIdentifier else { return false }
     do throws(StorageError) {
-      _ = try directory.backend.status(
-        CheckpointName.pin(identifier).text, in: directory.descriptor)
+      _ = try status(CheckpointName.pin(identifier).text)
       return true
     } catch {
       guard error.errno == ENOENT else { throw error }
@@ -168,17 +173,22 @@ extension CheckpointStore {
     do throws(CheckpointError) {
       let file = try OpenFile.open(entry.name, in: directory)
       do throws(StorageError) {
-        guard try directory.backend.lock(file.descriptor, .exclusive) else {
+        let isLocked = try retryingInterrupts { () throws(StorageError) -> Bool in
+          try directory.backend.lock(file.descriptor, .exclusive)
+        }
+        guard isLocked else {
           report.warnings.append("\(escaped(entry.path)) is held by a reader and stays.")
           return
         }
-        let named = try directory.backend.status(entry.name, in: directory.descriptor)
+        let named = try status(entry.name)
         // What was looked at may have been replaced or pinned while the others were verified.
         guard named.isSameFile(as: file.status),
           (try? file.readStart())?.saveIdentifier == entry.header?.saveIdentifier,
           try !isPinned(entry)
         else { return }
-        try directory.backend.unlink(entry.name, in: directory.descriptor)
+        try retryingInterrupts { () throws(StorageError) in
+          try directory.backend.unlink(entry.name, in: directory.descriptor)
+        }
         report.removed.append(entry.path)
       } catch {
         throw CheckpointError(writing: entry.path, error)

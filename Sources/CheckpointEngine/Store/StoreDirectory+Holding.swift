@@ -17,7 +17,10 @@ extension StoreDirectory {
     while true {
       attempt += 1
       let file = try OpenFile.open(name, in: self)
-      let isLocked = (try? backend.lock(file.descriptor, .shared)) ?? true
+      let locked = try? retryingInterrupts { () throws(StorageError) -> Bool in
+        try backend.lock(file.descriptor, .shared)
+      }
+      let isLocked = locked ?? true
       if isLocked, isNamed(name, file) { return file }
       // Whoever holds it exclusively, a forked child of its writer say, keeps nobody from reading.
       if attempt >= 100, isNamed(name, file) { return file }

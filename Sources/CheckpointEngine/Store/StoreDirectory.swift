@@ -59,7 +59,9 @@ package final class StoreDirectory: Sendable {
     } catch let error where error.errno == ENOENT {
       let parent = try openCreating(parentPath(path), permissions: permissions, on: device)
       do {
-        try device.backend.makeDirectory(path, permissions: permissions.ofDirectory)
+        try retryingInterrupts { () throws(StorageError) in
+          try device.backend.makeDirectory(path, permissions: permissions.ofDirectory)
+        }
       } catch let error where error.errno == EEXIST {
         // Somebody else made it meanwhile, and may not have made it durable yet: so do we.
       } catch {
