@@ -26,13 +26,13 @@ import time
 import harness
 from harness import Listing, Result, Workplace, could_not_run
 
-MAX_STEPS = 300
+MAX_STEPS = 90
 LIMIT = 2
 
 BURN = "while True: sum(range(10000))"
 WRITE = """
 import os, sys
-data = os.urandom(1 << 20)
+data = os.urandom(1 << 18)
 while True:
     with open(sys.argv[1], "wb") as file:
         for _ in range(8):
@@ -66,7 +66,7 @@ class Soak:
         self.work = work
         self.generator = random.Random(arguments.seed)
         self.command = [
-            *work.train("--save_total_limit", str(LIMIT), max_steps=MAX_STEPS, save_steps=3),
+            *work.train("--save_total_limit", str(LIMIT), max_steps=MAX_STEPS, save_steps=2),
             "--resume_from_checkpoint"]
         self.violations: list[str] = []
         self.kills = self.starts = self.resumes = self.runs = 0
