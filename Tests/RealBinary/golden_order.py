@@ -134,7 +134,8 @@ class Trace:
             link.name == "linkat" and link.names == [temporary, final] and link.result == "0",
             "a second name takes the place of a rename", link)
         self.require(
-            unlink.name == "unlinkat" and unlink.names == [temporary], "the first name goes", unlink)
+            unlink.name == "unlinkat" and unlink.names == [temporary], "the first name goes",
+            unlink)
         return rename + 2
 
     def check_creation(self) -> None:

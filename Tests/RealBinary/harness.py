@@ -7,6 +7,7 @@ says what is intact, and the names are those of docs/format.md.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -14,11 +15,12 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from typing import Iterable, NoReturn, Sequence
+from typing import Iterable, Iterator, NoReturn, Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STRACE = "/usr/bin/strace"
@@ -172,14 +174,33 @@ def run(command: Sequence[str], cwd: pathlib.Path, timeout: float, **options: ob
     start = time.monotonic()
     process = subprocess.Popen(
         command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, errors="replace", **options)
+        stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True, **options)
+    with ended(process):
+        try:
+            output, errors = process.communicate(timeout=timeout)
+            return Result(process.returncode, output, errors, time.monotonic() - start)
+        except subprocess.TimeoutExpired:
+            kill(process)
+            output, errors = process.communicate()
+            return Result(process.returncode, output, errors, timeout, timed_out=True)
+
+
+def kill(process: subprocess.Popen) -> None:
+    """Ends a process, and what it traces if it is strace in a session of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen) -> Iterator[None]:
+    """No process outlives the suite, even if that is interrupted."""
     try:
-        output, errors = process.communicate(timeout=timeout)
-        return Result(process.returncode, output, errors, time.monotonic() - start)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output, errors = process.communicate()
-        return Result(process.returncode, output, errors, timeout, timed_out=True)
+        yield
+    finally:
+        if process.poll() is None:
+            kill(process)
+            process.communicate()
 
 
 # MARK: A store

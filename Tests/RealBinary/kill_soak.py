@@ -97,13 +97,14 @@ class Soak:
         process = subprocess.Popen(
             self.command, cwd=self.work.path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True)
-        try:
-            output, errors = process.communicate(timeout=self.delay())
-            was_killed = False
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            output, errors = process.communicate()
-            was_killed = process.returncode == -signal.SIGKILL
+        with harness.ended(process):
+            try:
+                output, errors = process.communicate(timeout=self.delay())
+                was_killed = False
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                output, errors = process.communicate()
+                was_killed = process.returncode == -signal.SIGKILL
         self.starts += 1
         result = Result(process.returncode, output, errors)
         self.check_resumed(result)

@@ -153,8 +153,11 @@ class Suite:
         """Trains where `title` says; the message must hold what is expected, within a second."""
         options = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
         result = self.work.run(self.command, timeout=20, **options)
+        if result.seconds > 1 and status == 1:
+            # A refusal changes nothing: on a busy machine it may be asked for again.
+            result = self.work.run(self.command, timeout=20, **options)
         found: list[str] = []
-        if result.timed_out or result.seconds > 1:
+        if result.timed_out or result.seconds > (1 if status == 1 else 10):
             found.append(f"took {result.seconds:.1f} s")
         if result.status != status:
             found.append(f"status {result.status}: {result.errors[-400:]}")
@@ -318,39 +321,43 @@ class Suite:
     # MARK: A stopped writer
 
     def stopped(self) -> None:
-        """Its temporary file survives every attempt to open the store, with the lock and without."""
+        """Its temporary file survives every opening of the store, with the lock and without."""
         for has_lock in [True, False]:
-            title = "a stopped writer" + ("" if has_lock else " whose .lock somebody removed")
             writer = self.stop_in_save()
-            temporaries = Listing.of(self.work.store).temporaries
-            before = harness.contents(self.work.store)
-            if not has_lock:
-                (self.work.store / ".lock").unlink()
-            found: list[str] = []
-            begin, attempts = time.monotonic(), 0
-            while attempts == 0 or time.monotonic() - begin < self.arguments.stopped:
-                attempts += 1
-                found += self.attempt(writer.pid if has_lock else None)
-                if Listing.of(self.work.store).temporaries != temporaries:
-                    found.append(f"{temporaries} became {Listing.of(self.work.store).temporaries}")
-                if found:
-                    break
-            found += harness.store_violations(self.work, before, before, None)
-            if has_lock:
-                writer.send_signal(signal.SIGCONT)
-                output, errors = writer.communicate(timeout=60)
-                result = Result(writer.returncode, output, errors)
-                if result.status != 0 or result.digest != self.stopped_digest:
-                    found.append(f"continued, it ended with {result.status}: {errors[-300:]}")
-            else:
-                # With its lock gone it is no writer of this store any more.
-                writer.kill()
-                writer.communicate()
-                found += self.attempt(None)
-            if Listing.of(self.work.store).temporaries:
-                found.append("the temporary file of an ended writer stays")
-            self.case(f"{title}, {attempts} attempts", found)
-            print(f"{title}: {attempts} attempts in {time.monotonic() - begin:.1f} s", flush=True)
+            with harness.ended(writer):
+                self.check_stopped(writer, has_lock)
+
+    def check_stopped(self, writer: subprocess.Popen, has_lock: bool) -> None:
+        title = "a stopped writer" + ("" if has_lock else " whose .lock somebody removed")
+        temporaries = Listing.of(self.work.store).temporaries
+        before = harness.contents(self.work.store)
+        if not has_lock:
+            (self.work.store / ".lock").unlink()
+        found: list[str] = []
+        begin, attempts = time.monotonic(), 0
+        while attempts == 0 or time.monotonic() - begin < self.arguments.stopped:
+            attempts += 1
+            found += self.attempt(writer.pid if has_lock else None)
+            if Listing.of(self.work.store).temporaries != temporaries:
+                found.append(f"{temporaries} became {Listing.of(self.work.store).temporaries}")
+            if found:
+                break
+        found += harness.store_violations(self.work, before, before, None)
+        if has_lock:
+            writer.send_signal(signal.SIGCONT)
+            output, errors = writer.communicate(timeout=60)
+            result = Result(writer.returncode, output, errors)
+            if result.status != 0 or result.digest != self.stopped_digest:
+                found.append(f"continued, it ended with {result.status}: {errors[-300:]}")
+        else:
+            # With its lock gone it is no writer of this store any more.
+            writer.kill()
+            writer.communicate()
+            found += self.attempt(None)
+        if Listing.of(self.work.store).temporaries:
+            found.append("the temporary file of an ended writer stays")
+        self.case(f"{title}, {attempts} attempts", found)
+        print(f"{title}: {attempts} attempts in {time.monotonic() - begin:.1f} s", flush=True)
 
     def stop_in_save(self) -> subprocess.Popen:
         """A run that was stopped while it had a temporary file."""
@@ -375,7 +382,8 @@ class Suite:
 
     def attempt(self, holder: int | None) -> list[str]:
         """Another process opens the store: to train, and to verify."""
-        command = [*self.work.train(max_steps=self.stopped_steps, width=self.width), "--resume_from_checkpoint"]
+        command = [*self.work.train(max_steps=self.stopped_steps, width=self.width),
+                   "--resume_from_checkpoint"]
         found: list[str] = []
         if holder is not None:
             result = self.work.run([*command, "--lock_timeout", "0.1"])
