@@ -186,7 +186,7 @@ def main() -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--print", action="store_true", help="show the calls of each scenario")
     arguments = parser.parse_args()
-    violations: list[str] = []
+    count = 0
     with Workplace.create(arguments, is_traced=True) as work:
         for scenario in SCENARIOS:
             trace = Trace(TrainingSweep(work, scenario))
@@ -195,10 +195,10 @@ def main() -> int:
             trace.check()
             print(f"{scenario.name:34} {len(trace.calls):4} calls  "
                   f"{len(trace.violations)} violations", flush=True)
-            violations += trace.violations
-    for violation in violations:
-        print(f"VIOLATION {violation}")
-    return 1 if violations else 0
+            for violation in trace.violations:
+                print(f"VIOLATION {violation}")
+            count += len(trace.violations)
+    return 1 if count else 0
 
 
 if __name__ == "__main__":
