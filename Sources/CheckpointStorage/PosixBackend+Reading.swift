@@ -62,7 +62,7 @@ extension PosixBackend {
   package func list(_ directory: Descriptor) throws(StorageError) -> [String] {
     // A fresh open file: readdir moves its offset, which descriptors from dup would share.
     let fresh = try Descriptor(
-      rawValue: unsafe withCString(".", in: .list) {
+      rawValue: unsafe withCString(".", in: .open) {
         unsafe Self.resultOrError(
           openat(directory.rawValue, $0, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
       })

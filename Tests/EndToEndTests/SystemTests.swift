@@ -2,14 +2,11 @@ import CheckpointEngine
 import Foundation
 import Testing
 
-// Goal: what the operating system sees of a save, and what a run does when the system refuses.
+// Goal: what a run does when the operating system refuses.
+// What the system sees of a save is in RealBinaryTests.
 
 @Suite("The operating system", .serialized)
 struct SystemTests {
-  /// Whether this machine lets strace(1) look at a child.
-  private static let canTrace =
-    (try? TrainingProgram.runPath("/usr/bin/strace", ["-o", "/dev/null", "/bin/true"]))?.status == 0
-
   /// Whether this user may mount a file system.
   private static let canMount: Bool = {
     guard let program = try? TrainingProgram() else { return false }
@@ -21,45 +18,6 @@ struct SystemTests {
     _ = try? TrainingProgram.runPath("/usr/bin/umount", [path])
     return true
   }()
-
-  @Test(.enabled(if: canTrace, "needs strace, which .ci/install installs, and the right to trace"))
-  func aSaveMakesItsCallsInTheOrderOfTheProtocol() throws {
-    let program = try TrainingProgram()
-    defer { program.remove() }
-    let trace = program.directory.appending(path: "trace").path
-    let strace = "/usr/bin/strace"
-    // The store exists already and is not empty, so that only the save itself is left.
-    #expect(try program.train(["--max_steps", "10"]).status == 0)
-    let calls =
-      "pwrite64,write,fsync,fdatasync,sync_file_range,syncfs,sync,close,rename,renameat,"
-      + "renameat2,linkat,unlinkat,openat,ftruncate"
-    let result = try TrainingProgram.runPath(
-      strace,
-      ["-f", "-y", "-o", trace, "-e", "trace=" + calls, TrainingProgram.executable("train-lm")]
-        + program.arguments(["--max_steps", "20", "--resume_from_checkpoint"]))
-    #expect(result.status == 0, "\(result.errors)")
-    let lines = try String(contentsOfFile: trace, encoding: .utf8).split(separator: "\n")
-      .filter { $0.contains(program.store) || $0.contains("sync(") }
-    let temporary = lines.filter { $0.contains(".tmp") }
-    func place(_ call: String) throws -> Int {
-      try #require(lines.firstIndex { $0.contains(call) && !$0.contains("unfinished") }, "\(call)")
-    }
-    let lastWrite = try #require(
-      lines.lastIndex { $0.contains("pwrite64(") && $0.contains(".tmp") })
-    let syncs = lines.indices.filter { lines[$0].contains("sync(") }
-    #expect(syncs.count == 2, "\(lines)")
-    let close = try #require(
-      lines.indices.first {
-        $0 > lastWrite && lines[$0].contains("close(") && lines[$0].contains(".tmp")
-      })
-    let rename = try place("renameat2(")
-    #expect(lines[rename].contains("RENAME_NOREPLACE"))
-    #expect(lastWrite < syncs[0] && syncs[0] < close && close < rename && rename < syncs[1])
-    #expect(lines[syncs[0]].contains(".tmp"))
-    #expect(lines[syncs[1]].contains(program.store + ">"))
-    #expect(temporary.first?.contains("O_EXCL") == true)
-    #expect(temporary.first?.contains("O_CLOEXEC") == true)
-  }
 
   @Test func aSecondWriterWaitsThenNamesTheHolder() throws {
     let program = try TrainingProgram()
