@@ -46,6 +46,9 @@ let package = Package(
     .executableTarget(name: "ckpt-verify", dependencies: ["CheckpointEngine", "CommandLineTool"]),
 
     // MARK: Tests
+    .executableTarget(  // what Tests/FileSystems/power_cut.py runs on real file systems
+      name: "store-driver", dependencies: ["CheckpointEngine", "CommandLineTool"],
+      path: "Tests/FileSystems/store-driver"),
     .testTarget(name: "TidyTests", dependencies: ["CheckpointFormat"]),  // rules of the house
     .testTarget(name: "CheckpointFormatTests", dependencies: ["CheckpointFormat"]),
     .testTarget(
@@ -66,7 +69,9 @@ let package = Package(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify"]),
+      dependencies: [
+        "CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify", "store-driver",
+      ]),
   ]
 )
 
