@@ -20,6 +20,8 @@ class FileSystem:
     make: tuple[str, ...]
     options: tuple[str, ...]
     """Ways to mount it; the first is the usual one."""
+    metadata_size: int = 0
+    """How much at its front a thin disk must have, so that only data runs out."""
 
     def require(self) -> None:
         require_file_system(self.kind)
@@ -42,7 +44,7 @@ class FileSystem:
 
 EXT4 = FileSystem(
     "ext4", 16 * MIB,
-    ("mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-E",
+    ("mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-J", "size=4", "-E",
      "nodiscard,lazy_itable_init=0,lazy_journal_init=0"),
     ("", "commit=1", "data=writeback", "noauto_da_alloc"))
 XFS = FileSystem(
@@ -50,5 +52,9 @@ XFS = FileSystem(
 BTRFS = FileSystem(
     "btrfs", 64 * MIB, ("mkfs.btrfs", "-q", "-f", "-K", "-m", "single", "-d", "single"),
     ("", "flushoncommit"))
+
+# With all metadata and the journal at the front, so that a disk below can be given just those.
+THIN_EXT4 = FileSystem(
+    "ext4", 128 * MIB, (*EXT4.make[:-1], EXT4.make[-1] + ",packed_meta_blocks=1"), ("",), 16 * MIB)
 
 FILE_SYSTEMS = {file_system.kind: file_system for file_system in (EXT4, XFS, BTRFS)}

@@ -18,7 +18,7 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -120,8 +120,12 @@ def die_with_parent() -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def start(words: list[str | Path], **options: object) -> subprocess.Popen:
-    return subprocess.Popen([str(word) for word in words], preexec_fn=die_with_parent, **options)
+def start(
+    words: list[str | Path], before: Callable[[], None] = die_with_parent, **options: object
+) -> subprocess.Popen:
+    """Starts a program, which ignores the signals that Python ignores: SIGPIPE and SIGXFSZ."""
+    return subprocess.Popen([str(word) for word in words], preexec_fn=before,
+                            restore_signals=False, **options)
 
 
 class LoopDevice:
@@ -172,13 +176,16 @@ class LoopDevice:
         self.close()
 
 
-def require_loop_devices() -> None:
-    if not os.path.exists("/dev/loop-control"):
-        raise CannotRun("there is no /dev/loop-control")
+def require_loop_devices(scratch: Path) -> None:
+    """Attaches one, which says more than looking for a device node."""
+    path = scratch / "probe"
+    path.write_bytes(bytes(65536))
     try:
-        os.close(os.open("/dev/loop-control", os.O_RDWR))
+        LoopDevice(path).close()
     except OSError as error:
         raise CannotRun(f"loop devices are not to be had ({error.strerror})") from error
+    finally:
+        path.unlink()
 
 
 def require_file_system(kind: str) -> None:

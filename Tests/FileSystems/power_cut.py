@@ -7,16 +7,17 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import blocks
+import exhaustion
 import linux
-from file_systems import FILE_SYSTEMS, FileSystem
+from file_systems import BTRFS, EXT4, FILE_SYSTEMS, THIN_EXT4, XFS, FileSystem
 from linux import CannotRun
 from shutdown import ShutDown
 from store import FORGETFUL, SCENARIOS, WEAKENED, Driver, Scenario
@@ -28,6 +29,11 @@ instruments (--only):
   blocks    a loop device over a FUSE program that logs every block write and
             flush; prefixes, subsets of unflushed writes, torn writes
   shutdown  FS_IOC_SHUTDOWN after every call, and at random times
+  thin      an image with more room than the disk below it: write-back fails
+  quota     a btrfs quota in steps of 4 KiB
+  inodes    0 to 5 inodes left
+  sizes     free space in steps of 4 KiB around what a save needs
+  limits    RLIMIT_FSIZE and RLIMIT_NOFILE
 
 Writers that leave a sync out must lose data: an instrument that does not see
 it is blind, and that is an error.
@@ -42,7 +48,6 @@ class Total:
     states: int = 0
     violations: int = 0
     seconds: float = 0
-    examples: list[str] = field(default_factory=list)
 
 
 class Session:
@@ -53,7 +58,7 @@ class Session:
         self.is_short: bool = arguments.short
         self.seed: int = arguments.seed
         self.kept = Path(arguments.keep_cases)
-        self.driver = Driver(arguments.driver)
+        self.driver = Driver(Path("store-driver"))
         self.totals: dict[tuple[str, str, str], Total] = {}
         self.skipped: list[str] = []
         self.scratch = linux.make_scratch()
@@ -68,7 +73,7 @@ class Session:
 
     def group(
         self, instrument: str, where: str, writer: str, what: str,
-        outcomes: Callable[[], Iterable[tuple[str, str]]],
+        outcomes: Callable[[], Iterable[tuple[str, str]]], refusals: Counter | None = None,
     ) -> None:
         """Runs cases, each of which has a name and perhaps a violation; one line for all."""
         start = time.monotonic()
@@ -83,12 +88,15 @@ class Session:
         total.states += count
         total.violations += len(wrong)
         total.seconds += seconds
-        total.examples += wrong
         print(f"{instrument:9} {where:6} {writer:18} {what:40} {count:6} states "
               f"{len(wrong):5} violations {seconds:7.1f} s", flush=True)
+        for name, number in (refusals or Counter()).most_common():
+            print(f"  refused {number} times: {name}", flush=True)
         if writer == "ours":
             for line in wrong[:5]:
                 print(f"  VIOLATION {line}", flush=True)
+        elif wrong:
+            print(f"  for example {wrong[0]}", flush=True)
 
     def finish(self) -> int:
         """The table, and the exit status."""
@@ -114,18 +122,26 @@ class Session:
 
 # MARK: Instruments
 
-def run_blocks(session: Session) -> None:
-    linux.require_loop_devices()
-    program = linux.compile_block_log(session.scratch)
-    for kind in ("ext4", "xfs") if session.is_short else FILE_SYSTEMS:
-        file_system = FILE_SYSTEMS[kind]
-        if not session.wanted(kind):
+def available(
+    session: Session, instrument: str, file_systems: Iterable[FileSystem]
+) -> Iterable[FileSystem]:
+    """Those that are wanted and can be made here; others are named."""
+    linux.require_loop_devices(session.scratch)
+    for file_system in file_systems:
+        if not session.wanted(file_system.kind):
             continue
         try:
             file_system.require()
         except CannotRun as reason:
-            session.skip(f"blocks on {kind}", reason)
+            session.skip(f"{instrument} on {file_system.kind}", reason)
             continue
+        yield file_system
+
+
+def run_blocks(session: Session) -> None:
+    program = linux.compile_block_log(session.scratch)
+    kinds = (EXT4, XFS) if session.is_short else (EXT4, XFS, BTRFS)
+    for file_system in available(session, "blocks", kinds):
         for options, scenario, writer, has_neighbour, subset_count in block_cases(
                 session, file_system):
             run_block_case(session, program, file_system, options, scenario, writer,
@@ -138,19 +154,23 @@ def block_cases(
     """Mount options, scenario, writer, neighbour and the number of subsets at each cut."""
     if session.is_short:
         yield "", SCENARIOS[5], "ours", False, 1
-        yield "", SCENARIOS[0], "ours", True, 0
+        if file_system is EXT4:
+            yield "", SCENARIOS[0], "ours", True, 0
         for writer in WEAKENED:
             yield "", SCENARIOS[1], writer, False, 0
         return
+    is_deep = session.arguments.deep
     for options in file_system.options:
-        for scenario in SCENARIOS:
-            for has_neighbour in (False, True):
-                # The usual way to mount it is searched more closely.
-                yield options, scenario, "ours", has_neighbour, 1 if options else 4
+        # The usual way to mount it is searched more closely.
+        for scenario in SCENARIOS if is_deep or not options else (SCENARIOS[0], SCENARIOS[3]):
+            yield options, scenario, "ours", False, 2 if options else 4
+        crowded = (SCENARIOS[0],) if options else (SCENARIOS[0], SCENARIOS[3], SCENARIOS[5])
+        for scenario in SCENARIOS if is_deep else crowded:
+            yield options, scenario, "ours", True, 4 if is_deep else 0 if options else 1
     for writer in WEAKENED:
-        for scenario in SCENARIOS:
+        for scenario in SCENARIOS if is_deep else (SCENARIOS[0], SCENARIOS[3]):
             yield "", scenario, writer, False, 4
-        yield "", SCENARIOS[3], writer, True, 1
+        yield "", SCENARIOS[0], writer, True, 1
     yield "", FORGETFUL, "old-goes-first", False, 4
 
 
@@ -180,38 +200,117 @@ def run_block_case(
 
 
 def run_shutdown(session: Session) -> None:
-    linux.require_loop_devices()
-    for kind in ("ext4", "xfs"):  # btrfs cannot do it
-        if not session.wanted(kind):
-            continue
-        file_system = FILE_SYSTEMS[kind]
-        try:
-            file_system.require()
-        except CannotRun as reason:
-            session.skip(f"shutdown on {kind}", reason)
-            continue
+    is_short = session.is_short
+    for file_system in available(session, "shutdown", (EXT4, XFS)):  # btrfs cannot do it
+        kind = file_system.kind
         with ShutDown(session.driver, session.scratch, file_system) as machine:
-            for scenario in [SCENARIOS[3]] if session.is_short else SCENARIOS:
+            for scenario in [SCENARIOS[3]] if is_short else SCENARIOS:
                 session.group("shutdown", kind, "ours", scenario.name,
                               lambda: machine.after_call_sweep(
-                                  scenario, "ours", 4 if session.is_short else 1))
-            for writer in ["naive"] if session.is_short else WEAKENED:
+                                  scenario, "ours", 8 if is_short else 1))
+            for writer in ["naive"] if is_short else WEAKENED:
                 session.group("shutdown", kind, writer, SCENARIOS[1].name,
                               lambda: machine.after_call_sweep(
-                                  SCENARIOS[1], writer, 8 if session.is_short else 1))
+                                  SCENARIOS[1], writer, 8 if is_short else 1))
             chance = random.Random(session.seed)
             session.group("shutdown", kind, "ours", "at random times",
                           lambda: (machine.at_random("ours", chance)
-                                   for _ in range(10 if session.is_short else 200)))
+                                   for _ in range(5 if is_short else 200)))
+
+
+def run_thin(session: Session) -> None:
+    rooms = [4] if session.is_short else [1, 2, 3, 4, 6, 8, 9]
+    kinds = [THIN_EXT4] if session.is_short else [THIN_EXT4, XFS, BTRFS]
+    for file_system in available(session, "thin", kinds):
+        for writer in ["ours", "retry-sync"]:
+            refusals: Counter = Counter()
+            session.group("thin", file_system.kind, writer, "write-back fails",
+                          lambda: exhaustion.thin(session.driver, session.scratch, file_system,
+                                                  writer, rooms, refusals), refusals)
+
+
+def run_quota(session: Session) -> None:
+    steps = range(0, 60, 20) if session.is_short else range(-1, 80)
+    for file_system in available(session, "quota", [BTRFS]):
+        linux.require_tools("btrfs")
+        refusals: Counter = Counter()
+        session.group("quota", "btrfs", "ours", "a limit in steps of 4 KiB",
+                      lambda: exhaustion.quota(session.driver, session.scratch, file_system, steps,
+                                               refusals), refusals)
+
+
+def run_inodes(session: Session) -> None:
+    for file_system in available(session, "inodes", [EXT4]):
+        refusals: Counter = Counter()
+        session.group("inodes", file_system.kind, "ours", "0 to 5 inodes left",
+                      lambda: exhaustion.inodes(session.driver, session.scratch, refusals),
+                      refusals)
+
+
+def run_sizes(session: Session) -> None:
+    """ext4 saves whatever fits, to the byte.
+
+    XFS wants some 140 KiB free before it creates a file. btrfs asks for room once more for a block
+    that is written twice, also if the block is reserved: so a save whose reservation just fits,
+    and leaves nothing, fails.
+    """
+    refusals: Counter = Counter()
+    if session.wanted("tmpfs"):
+        session.group("sizes", "tmpfs", "ours", "every number of pages",
+                      lambda: exhaustion.sizes_tmpfs(session.driver, session.scratch, refusals),
+                      refusals)
+    if session.is_short:
+        return
+    for file_system in available(session, "sizes", (EXT4, XFS, BTRFS)):
+        slack = {"ext4": 0, "xfs": 36, "btrfs": 7}[file_system.kind] * exhaustion.PAGE
+        refusals = Counter()
+        session.group("sizes", file_system.kind, "ours", "free space in steps of 4 KiB",
+                      lambda: exhaustion.sizes(session.driver, session.scratch, file_system,
+                                               range(-9, 50), slack, refusals), refusals)
+
+
+def run_limits(session: Session) -> None:
+    refusals: Counter = Counter()
+    step = 4096 if session.is_short else 256
+    session.group("limits", "tmpfs", "ours", "RLIMIT_FSIZE and RLIMIT_NOFILE",
+                  lambda: exhaustion.limits(session.driver, session.scratch, step, refusals),
+                  refusals)
 
 
 INSTRUMENTS: dict[str, Callable[[Session], None]] = {
     "blocks": run_blocks,
     "shutdown": run_shutdown,
+    "thin": run_thin,
+    "quota": run_quota,
+    "inodes": run_inodes,
+    "sizes": run_sizes,
+    "limits": run_limits,
 }
 
 
 # MARK: Command line
+
+def probe(session: Session) -> int:
+    """Whether the short form of the instruments could run, without running it."""
+    needs = {"blocks": (EXT4, XFS), "shutdown": (EXT4, XFS), "thin": (EXT4,), "quota": (BTRFS,),
+             "inodes": (EXT4,), "sizes": (), "limits": ()}
+    for name in session.arguments.only.split(","):
+        try:
+            if needs[name]:
+                linux.require_loop_devices(session.scratch)
+            for file_system in needs[name]:
+                file_system.require()
+            if name == "blocks":
+                program = linux.compile_block_log(session.scratch)
+                image = session.scratch / "probe"
+                image.write_bytes(bytes(65536))
+                with linux.BlockLog(program, image, session.scratch / "log",
+                                    session.scratch / "blocklog.mount"):
+                    pass
+        except CannotRun as reason:
+            session.skip(name, reason)
+    return 2 if session.skipped else 0
+
 
 def replay(session: Session) -> int:
     """One state of a recording that was kept."""
@@ -223,12 +322,12 @@ def replay(session: Session) -> int:
     return 1 if problem else 0
 
 
-def find_driver() -> Path:
-    path = ROOT / ".build/release/store-driver"
-    if not path.exists():
-        subprocess.run(["swift", "build", "-c", "release", "--product", "store-driver",
-                        "--package-path", ROOT], check=True)
-    return path
+def build_driver() -> Path:
+    linux.require_tools("swift")
+    print("building store-driver", flush=True)
+    linux.run_tool("swift", "build", "-c", "release", "--product", "store-driver",
+                   "--package-path", ROOT)
+    return ROOT / ".build/release/store-driver"
 
 
 def parse() -> argparse.Namespace:
@@ -236,8 +335,11 @@ def parse() -> argparse.Namespace:
         description=__doc__, epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a minute at most")
+    parser.add_argument("--deep", action="store_true",
+                        help="every scenario in every way, four times as many states")
     parser.add_argument("--only", default=",".join(INSTRUMENTS), help="instruments, by commas")
     parser.add_argument("--file-systems", default="tmpfs," + ",".join(FILE_SYSTEMS))
+    parser.add_argument("--probe", action="store_true", help="only tell whether it could run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--driver", type=Path, help="store-driver; else it is built")
     parser.add_argument("--keep-cases", default="power-cut-cases",
@@ -252,7 +354,6 @@ def main() -> int:
     arguments = parse()
     # As Ctrl-C: everything is unwound, and mounts go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    arguments.driver = arguments.driver or find_driver()
     try:
         linux.enter_own_namespace()
         session = Session(arguments)
@@ -260,6 +361,9 @@ def main() -> int:
         print(f"SKIPPED: everything: {reason}")
         return 2
     try:
+        if arguments.probe:
+            return probe(session)
+        session.driver.path = arguments.driver or build_driver()
         if arguments.replay:
             return replay(session)
         for name in arguments.only.split(","):

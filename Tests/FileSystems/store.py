@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from linux import start
+from linux import die_with_parent, start
 
 STORE = "runs/a"
 """Where the store is on the file system; neither directory is there at first."""
@@ -80,6 +81,16 @@ def listed(checkpoints: dict[int, int]) -> str:
     return ",".join(f"{generation}:{step}" for generation, step in checkpoints.items())
 
 
+def finish(process: subprocess.Popen) -> tuple[str, str]:
+    """What it printed until its end, which comes at once if we are interrupted."""
+    try:
+        return process.communicate()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
 class Driver:
     """The executable `store-driver`."""
 
@@ -91,12 +102,26 @@ class Driver:
         """Plays; whether all of it succeeded."""
         process = start([self.path, "play", directory, *words.split(), *options],
                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        output, errors = process.communicate()
+        output, errors = finish(process)
         for line in output.splitlines():
             ledger.read(line)
         if process.returncode not in (0, 1):
             raise RuntimeError(f"store-driver ended with {process.returncode}: {errors.strip()}")
         return process.returncode == 0
+
+    def play_limited(
+        self, directory: Path, words: str, ledger: Ledger, set_limit: Callable[[], None]
+    ) -> int:
+        """Plays under a limit; the exit status, of which any is possible."""
+        def before() -> None:
+            die_with_parent()
+            set_limit()
+
+        process = start([self.path, "play", directory, *words.split()], before,
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in finish(process)[0].splitlines():
+            ledger.read(line)
+        return process.returncode
 
     def check(self, directory: Path, ledger: Ledger, keep: int = 0, saves: bool = True) -> str:
         """The violation, or nothing."""
