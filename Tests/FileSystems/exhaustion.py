@@ -173,7 +173,9 @@ def inodes(driver: Driver, scratch: Path, failures: Counter) -> Iterator[Outcome
 
 # MARK: Every size around the boundary
 
-def sizes_tmpfs(driver: Driver, scratch: Path, failures: Counter) -> Iterator[Outcome]:
+def sizes_tmpfs(
+    driver: Driver, scratch: Path, writer: str, failures: Counter
+) -> Iterator[Outcome]:
     """A tmpfs of every number of pages: what fits is saved, and nothing else."""
     target = scratch / "mount"
     target.mkdir(exist_ok=True)
@@ -184,7 +186,7 @@ def sizes_tmpfs(driver: Driver, scratch: Path, failures: Counter) -> Iterator[Ou
     for size in range(1, 3 * pages + 4):
         with mounted("tmpfs", target, "tmpfs", f"size={size * PAGE},huge=never"):
             ledger = Ledger()
-            driver.play(target / STORE, "save:10 save:20 save:30", ledger)
+            driver.play(target / STORE, "save:10 save:20 save:30", ledger, "--writer", writer)
             count(ledger, failures)
             problem = driver.check(target / STORE, ledger, saves=False)
             fitting = min(3, (size - 1) // pages)
@@ -196,7 +198,7 @@ def sizes_tmpfs(driver: Driver, scratch: Path, failures: Counter) -> Iterator[Ou
 
 
 def sizes(
-    driver: Driver, scratch: Path, file_system: FileSystem, steps: range, slack: int,
+    driver: Driver, scratch: Path, file_system: FileSystem, writer: str, steps: range, slack: int,
     failures: Counter,
 ) -> Iterator[Outcome]:
     """Free space in steps of a page around what a save needs.
@@ -216,7 +218,7 @@ def sizes(
                 driver.play(target / STORE, "save:10", ledger)
                 need = ledger.byte_count
                 left = fill(target, need + step * PAGE)
-                driver.play(target / STORE, "save:20", ledger)
+                driver.play(target / STORE, "save:20", ledger, "--writer", writer)
                 count(ledger, failures)
                 problem = driver.check(target / STORE, ledger, saves=False)
                 has_saved = 20 in ledger.acknowledged.values()

@@ -86,7 +86,8 @@ enum StoreDriver {
       --writer NAME         'ours', or a weakened one: 'no-file-sync',
                             'no-directory-sync', 'naive' (temporary and rename
                             without any sync), 'retry-sync' (repeats a failed
-                            fsync until it is reported as done)
+                            fsync until it is reported as done),
+                            'no-write-check' (takes a failed write for done)
       --marks FILE          tell what is tried and acknowledged there as well
       --neighbour FILE      write and fsync this file after every call, as
                             another program on the same file system may
