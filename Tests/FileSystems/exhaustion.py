@@ -12,7 +12,7 @@ from pathlib import Path
 
 from disk import Disk
 from file_systems import EXT4, MIB, FileSystem
-from linux import MS_REMOUNT, LoopDevice, mount, mounted, run_tool, unmount
+from linux import MS_REMOUNT, LoopDevice, mount, mounted, run_tool
 from store import STORE, Driver, Ledger
 
 PAGE = 4096
