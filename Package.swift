@@ -56,6 +56,9 @@ let package = Package(
     .executableTarget(name: "ckpt-verify", dependencies: ["CheckpointEngine", "CommandLineTool"]),
 
     // MARK: Tests
+    .executableTarget(  // what Tests/FileSystems/power_cut.py runs on real file systems
+      name: "store-driver", dependencies: ["CheckpointEngine", "CommandLineTool"],
+      path: "Tests/FileSystems/store-driver"),
     .testTarget(name: "TidyTests", dependencies: ["CheckpointFormat"]),  // rules of the house
     .testTarget(name: "CheckpointFormatTests", dependencies: ["CheckpointFormat"]),
     .testTarget(
@@ -83,7 +86,9 @@ let package = Package(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify"]),
+      dependencies: [
+        "CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify", "store-driver",
+      ]),
   ]
 )
 

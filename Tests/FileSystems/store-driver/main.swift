@@ -1,0 +1,1 @@
+StoreDriver.main()
