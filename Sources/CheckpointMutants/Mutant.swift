@@ -15,7 +15,9 @@ package enum Mutant: String, CaseIterable, Sendable {
   case frameUnchecked, frontTableUnchecked, paddingUnchecked, sectionChecksumUnchecked
   case unreadableCalledDamaged, holdForgotten
 
-  /// The mutant that is alive; nil for none. Set between runs, when no other thread looks.
+  /// The mutant that is alive, or nil.
+  ///
+  /// Set between runs, when no other thread looks.
   nonisolated(unsafe) package static var active: Mutant?
 
   /// Whether `mutant` is alive.

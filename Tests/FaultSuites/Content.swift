@@ -29,9 +29,7 @@ extension Ledger.Content {
 }
 
 extension CheckpointStore {
-  /// Saves `content`.
-  ///
-  /// - Parameter interlude: is run when a part of the file has been provided.
+  /// Saves `content`; runs `interlude` when a part of the file has been provided.
   @discardableResult
   func save(
     _ content: Ledger.Content, during interlude: () throws -> Void = {}

@@ -17,7 +17,9 @@ struct Invariants {
   init(_ harness: Harness) { self.harness = harness }
 
   /// Requires that nothing acknowledged is lost or wrong, that no broken file has a checkpoint's
-  /// name, and that work can go on. Changes the disk.
+  /// name, and that work can go on.
+  ///
+  /// Changes the disk.
   mutating func require(_ disk: SimulatedDisk, _ ledger: Ledger) throws {
     try requireFiles(disk, ledger)
     let first = try recover(disk, ledger)

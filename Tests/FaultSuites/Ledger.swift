@@ -40,13 +40,21 @@ package struct Ledger: Sendable {
   mutating func pin(_ generation: UInt64) { pinned.insert(generation) }
 
   mutating func damage(_ generation: UInt64) {
+    forgetWhatIsNotOwed()
     spoiled.insert(generation)
     damaged.insert(generation)
   }
 
   mutating func quarantine(_ generation: UInt64) {
+    forgetWhatIsNotOwed()
     spoiled.insert(generation)
     damaged.remove(generation)
+  }
+
+  /// What retention may have removed does not come back when something newer is spoiled.
+  private mutating func forgetWhatIsNotOwed() {
+    let owed = Set(owed)
+    acknowledged = acknowledged.filter { owed.contains($0.key) || spoiled.contains($0.key) }
   }
 
   /// Acknowledged generations that nobody spoiled, newest first.

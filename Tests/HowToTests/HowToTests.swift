@@ -12,6 +12,7 @@ struct HowToTests {
     "save-and-resume": "SaveAndResume.swift",
     "recover-after-a-crash": "RecoverAfterACrash.swift",
     "choose-settings": "ChooseSettings.swift",
+    "test-your-program": "TestYourProgram.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   private static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL

@@ -157,8 +157,10 @@ public final class CheckpointReader: Sendable {
 /// Keeps a checkpoint from being removed by retention while it lives.
 public final class CheckpointHold: Sendable {
   private let file: OpenFile
-  /// Whether retention is kept away; false where the file system would not lock the file. What is
-  /// open stays readable all the same, only its name may go.
+  /// Whether retention is kept away, as far as locks work.
+  ///
+  /// False where the file system would not lock the file: what is open stays readable all the same,
+  /// but its name may go.
   public let isLocked: Bool
 
   init(_ file: OpenFile) {
