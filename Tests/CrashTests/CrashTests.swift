@@ -1,4 +1,5 @@
 import FaultSuites
+import Foundation
 import Testing
 
 // Goal: whatever a disk does and whenever the power fails, the newest acknowledged checkpoint is
@@ -63,8 +64,13 @@ struct CrashTests {
   }
 
   /// Mistakes on request have no place in what users build.
-  @Test func aPlainBuildHoldsNoMutants() {
+  @Test func aPlainBuildHoldsNoMutants() throws {
     #expect(!Mutation.holdsMutants)
     #expect(Mutation.all.count == StorageLie.allCases.count)
+    // Put together, so that this program does not hold what it looks for.
+    let symbol = Data(["17CheckpointMutants", "6Mutant"].joined().utf8)
+    let program = try Data(contentsOf: URL(filePath: "/proc/self/exe"))
+    #expect(program.range(of: Data("CheckpointEngine".utf8)) != nil)
+    #expect(program.range(of: symbol) == nil)
   }
 }
