@@ -152,6 +152,29 @@ import Testing
     }
   }
 
+  /// The chunks are read together, then one by one, and each of these reads once or more often.
+  @Test func damageInAChunkThatIsReadableAgainIsStillFound() throws {
+    let chunk = index.chunks.entries[1]
+    var bytes = intact
+    bytes[Int(chunk.storedOffset)] ^= 1
+    disk.replace(Self.name, with: bytes)
+    let reader = try open(disk)
+    let start = disk.operationCount
+    _ = reader.verify(.full)
+    let readCount = disk.operations[start...].count { $0.kind == .read }
+    for occurrence in 0..<readCount {
+      for count in 1...6 {
+        disk.faultPlan = FaultPlan([
+          .init(.read, occurrence: occurrence, .error(EIO), .times(count))
+        ])
+        let report = reader.verify(.full)
+        #expect(
+          report.isDamaged || report.findings.contains { $0.location?.chunk == 1 },
+          "\(count) reads from \(occurrence)")
+      }
+    }
+  }
+
   @Test func rowsBesideAnUnreadableChunkLoad() throws {
     let tensor = Self.tensors[0]
     let rowByteCount = tensor.bytes.count / tensor.descriptor.shape[0]
