@@ -84,10 +84,14 @@ let package = Package(
     .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
     .testTarget(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
+    .executableTarget(
+      name: "corruption-soak", dependencies: ["CheckpointEngine", "CommandLineTool"],
+      path: "Tests/CorruptionSoak"),
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
         "CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify", "store-driver",
+        "corruption-soak",
       ]),
   ]
 )

@@ -41,7 +41,8 @@ extension DiskState {
     let node = try node(descriptor, writing: false, .read)
     guard let file = files[node] else { throw StorageError(.read, errno: EISDIR) }
     let start = min(Int(clamping: offset), file.content.count)
-    return file.content[start..<(start + min(byteCount, file.content.count - start))]
+    let wanted = start..<(start + min(byteCount, file.content.count - start))
+    return file.content[wanted].prefix(try file.readableByteCount(wanted))
   }
 
   /// Writes what there is room for, like a real file system: some bytes, then ENOSPC.

@@ -57,7 +57,8 @@ extension SimulatedBackend.Simulation {
     for entries in directories.values {
       for node in entries.values {
         guard let content = files[node], let old = disk.files[node] else { continue }
-        new.disk.files[node] = SimulatedFile(settled: content, permissions: old.permissions)
+        new.disk.files[node] = SimulatedFile(
+          settled: content, permissions: old.permissions, unreadableRanges: old.unreadableRanges)
       }
     }
     return new

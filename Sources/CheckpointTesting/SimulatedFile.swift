@@ -15,16 +15,19 @@ struct SimulatedFile: Sendable {
   /// Bytes set aside by preallocate; they count against the capacity of the disk.
   private(set) var reservedByteCount = 0
   var permissions: UInt32
+  /// Where reading fails, whatever the contents.
+  var unreadableRanges: [Range<Int>] = []
   /// Who holds a lock, by descriptor.
   var exclusiveHolder: Int32?
   var sharedHolders: Set<Int32> = []
   init(permissions: UInt32) { self.permissions = permissions }
 
   /// A file that nothing is pending for, as after a reboot.
-  init(settled content: [UInt8], permissions: UInt32) {
+  init(settled content: [UInt8], permissions: UInt32, unreadableRanges: [Range<Int>] = []) {
     durable = content
     self.content = content
     self.permissions = permissions
+    self.unreadableRanges = unreadableRanges
   }
 
   var allocatedByteCount: Int { max(content.count, reservedByteCount) }

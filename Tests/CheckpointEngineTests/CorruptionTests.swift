@@ -4,75 +4,109 @@ import CheckpointTesting
 import Testing
 
 // Goal: no byte of a file is inert, and no damage makes a reader return other bytes.
-// Method: the smallest fixture, which has every kind of record, damaged in every way that media and
-// people damage files; every full verification must report it.
+// Method: a file with every kind of record, damaged in every way that media and people damage files;
+// every full verification must report it, and every tensor must come back as it was, or not at all.
 @Suite struct CorruptionTests {
-  private static let intact =
-    (try? bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/smallest.ckpt"))) ?? []
+  private static let intact = (try? ReferenceFile.bytes()) ?? []
+  private static let tensors = ReferenceFile.state().tensors
   private let file = FileInMemory(Self.intact)
 
-  /// Full verification, as `ckpt-verify` does it.
-  private func isReported() -> Bool {
+  /// What full verification finds, as `ckpt-verify` does it.
+  private func findings() -> [CheckpointError] {
     do {
-      return try !file.open().verify(.full).isIntact
+      return try file.open().verify(.full).findings
     } catch {
-      // A flipped bit must never make a file look like one from the future.
-      return error.code == .corrupted
+      return [error]
     }
   }
 
+  /// Whether full verification reports damage, and nothing else: a flipped bit must never make a
+  /// file look like one from the future.
+  private func isReported() -> Bool {
+    let codes = Set(findings().map(\.code))
+    return codes == [.corrupted]
+  }
+
   /// Whether each tensor comes back as it was saved, or not at all.
-  private func loadsOnlyWhatWasSaved() -> Bool {
+  private func loadsOnlyWhatWasSaved(_ tensors: [SampleState.Tensor] = Self.tensors) -> Bool {
     guard let reader = try? file.open() else { return true }
-    return FixtureStates.smallest.tensors.allSatisfy { tensor in
+    return tensors.allSatisfy { tensor in
       guard let bytes = try? reader.read(tensor.descriptor.name) else { return true }
       return bytes == tensor.bytes
     }
   }
 
+  private func expectReported(
+    _ contents: [UInt8], _ comment: @autoclosure () -> Comment,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    file.contents = contents
+    #expect(isReported(), comment(), sourceLocation: sourceLocation)
+    #expect(loadsOnlyWhatWasSaved(), comment(), sourceLocation: sourceLocation)
+  }
+
+  private static func sectors(_ byteCount: Int) -> [Range<Int>] {
+    stride(from: 0, to: intact.count, by: byteCount).map { $0..<$0 + byteCount }
+  }
+
   @Test(arguments: 0..<8) func everyFlippedBitIsReported(bit: Int) throws {
-    try #require(Self.intact.count == 8192)
+    try #require((8192...16_384).contains(Self.intact.count))
+    try #require(findings().isEmpty)
+    let chunks = try file.open().index.chunks.entries
     for offset in Self.intact.indices {
       file.flipping(bit: offset * 8 + bit) {
-        #expect(isReported(), "byte \(offset), bit \(bit)")
+        let findings = findings()
+        #expect(findings.map(\.code) == [.corrupted], "byte \(offset), bit \(bit)")
+        // Frame, stored bytes and the zeros behind them are their chunk's.
+        let chunk = chunks.first { ($0.frameOffset..<$0.endOffset).contains(UInt64(offset)) }
+        let location = findings.first?.location
+        #expect(location?.chunk == chunk.map { Int($0.chunk) }, "byte \(offset), bit \(bit)")
+        #expect(
+          location?.tensor == chunk.map { Self.tensors[Int($0.tensor)].descriptor.name },
+          "byte \(offset), bit \(bit)")
         #expect(loadsOnlyWhatWasSaved(), "byte \(offset), bit \(bit)")
       }
     }
-    #expect(!isReported())
+    #expect(findings().isEmpty)
   }
 
   @Test func everyTruncationIsReported() {
     for count in 0..<Self.intact.count {
-      file.contents = Array(Self.intact[..<count])
-      #expect(isReported(), "\(count) bytes")
-      #expect(loadsOnlyWhatWasSaved(), "\(count) bytes")
+      expectReported(Array(Self.intact[..<count]), "\(count) bytes")
     }
   }
 
   @Test(arguments: [1, 7, 512, 4096]) func appendedBytesAreReported(count: Int) {
-    for byte in [UInt8(0), 0xff] {
-      file.contents = Self.intact + [UInt8](repeating: byte, count: count)
-      #expect(isReported())
+    var generator = SeededGenerator(UInt64(count))
+    for bytes in [
+      [UInt8](repeating: 0, count: count), [UInt8](repeating: 0xff, count: count),
+      (0..<count).map { _ in generator.byte() },
+    ] {
+      expectReported(Self.intact + bytes, "\(count) bytes")
     }
   }
 
   @Test func concatenatedAndDoubledFilesAreReported() throws {
-    let other = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/empty.ckpt"))
-    for contents in [
-      Self.intact + Self.intact, Self.intact + other, other + Self.intact,
-      [0] + Self.intact, Array(Self.intact.dropFirst()),
-    ] {
-      file.contents = contents
-      #expect(isReported())
-      #expect(loadsOnlyWhatWasSaved())
+    let saves = try ReferenceFile.saves(contents: 1, 2)
+    let empty = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/empty.ckpt"))
+    for other in saves + [empty, Self.intact] {
+      expectReported(Self.intact + other, "behind it")
+      expectReported(other + Self.intact, "before it")
+    }
+    expectReported([0] + Self.intact, "a byte before it")
+    expectReported(Array(Self.intact.dropFirst()), "without its first byte")
+  }
+
+  /// The end of a file written twice, from each multiple of 64 on.
+  @Test func everyDoubledTailIsReported() throws {
+    for start in stride(from: 0, to: Self.intact.count, by: 64) {
+      expectReported(Self.intact + Self.intact[start...], "from \(start)")
     }
   }
 
   @Test(arguments: [64, 512, 4096])
   func zeroedFilledAndDoubledSectorsAreReported(sectorByteCount: Int) {
-    let sectors = stride(from: 0, to: Self.intact.count, by: sectorByteCount).map {
-      $0..<$0 + sectorByteCount
-    }
+    let sectors = Self.sectors(sectorByteCount)
     for sector in sectors {
       let replacements =
         [UInt8(0), 0xa5, 0xff].map { [UInt8](repeating: $0, count: sectorByteCount) }
@@ -80,43 +114,61 @@ import Testing
       for replacement in replacements where replacement != Array(Self.intact[sector]) {
         var contents = Self.intact
         contents.replaceSubrange(sector, with: replacement)
-        file.contents = contents
-        #expect(isReported(), "sector at \(sector.lowerBound)")
-        #expect(loadsOnlyWhatWasSaved(), "sector at \(sector.lowerBound)")
+        expectReported(contents, "sector at \(sector.lowerBound)")
       }
     }
   }
 
-  /// Stale blocks: the same state, saved a second time, differs in its identifiers only.
   @Test(arguments: [512, 4096])
-  func sectorsOfAnotherSaveOfTheSameStateAreReported(sectorByteCount: Int) throws {
-    let disk = SimulatedDisk()
-    var state = SampleState(1, byteCount: 20_000)
-    state.add("zeros", .int8, [9000], [UInt8](repeating: 0, count: 9000))
-    let store = try disk.writer(4096)
-    try store.save(state, step: 1)
-    try store.save(state, step: 1)
-    let first = try disk.contents(checkpointName(1, 1))
-    let second = try disk.contents(checkpointName(1, 2))
-    try #require(first.count == second.count)
-    var exchangedCount = 0
-    for start in stride(from: 0, to: first.count, by: sectorByteCount) {
-      let sector = start..<start + sectorByteCount
-      if first[sector] == second[sector] { continue }  // the raw bytes themselves are the same
-      exchangedCount += 1
-      for (mine, theirs) in [(first, second), (second, first)] {
-        var contents = mine
-        contents.replaceSubrange(sector, with: theirs[sector])
-        file.contents = contents
-        #expect(isReported(), "sector at \(start)")
-        guard let reader = try? file.open() else { continue }
-        for tensor in state.tensors {
-          let bytes = try? reader.read(tensor.descriptor.name)
-          #expect(bytes == nil || bytes == tensor.bytes)
-        }
+  func sectorsExchangedWithinAFileAreReported(sectorByteCount: Int) {
+    let sectors = Self.sectors(sectorByteCount)
+    for (number, left) in sectors.enumerated() {
+      for right in sectors[(number + 1)...] where Self.intact[left] != Self.intact[right] {
+        var contents = Self.intact
+        contents.replaceSubrange(left, with: Self.intact[right])
+        contents.replaceSubrange(right, with: Self.intact[left])
+        expectReported(contents, "sectors at \(left.lowerBound) and \(right.lowerBound)")
       }
     }
-    #expect(exchangedCount >= 4)
+  }
+
+  /// Stale blocks, of an earlier save of the same shape: the same state, which differs in its
+  /// identifiers only, and another one.
+  @Test(arguments: [64, 512, 4096], [UInt8(1), 2])
+  func sectorsOfAnotherSaveAreReported(sectorByteCount: Int, content: UInt8) throws {
+    let saves = try ReferenceFile.saves(contents: 1, content)
+    try #require(saves[0].count == Self.intact.count && saves[1].count == Self.intact.count)
+    let states = [ReferenceFile.state(), ReferenceFile.state(content: content)]
+    // Every frame names its save.
+    let frames = try file.open().index.chunks.entries.map { Int($0.frameOffset) / sectorByteCount }
+    var exchangedCount = 0
+    for sector in Self.sectors(sectorByteCount) {
+      // Such as padding, and raw bytes of the same state.
+      if saves[0][sector] == saves[1][sector] { continue }
+      exchangedCount += 1
+      for (mine, theirs) in [(0, 1), (1, 0)] {
+        file.contents = saves[mine]
+        file.contents.replaceSubrange(sector, with: saves[theirs][sector])
+        #expect(isReported(), "sector at \(sector.lowerBound)")
+        #expect(
+          loadsOnlyWhatWasSaved(states[mine].tensors), "sector at \(sector.lowerBound)")
+      }
+    }
+    #expect(exchangedCount >= Set(frames).count)
+  }
+
+  /// A file that was overwritten by another save, and not to its end.
+  @Test(arguments: [UInt8(1), 2])
+  func everyJoinOfTwoSavesIsReported(content: UInt8) throws {
+    let saves = try ReferenceFile.saves(contents: 1, content)
+    let states = [ReferenceFile.state(), ReferenceFile.state(content: content)]
+    for cut in stride(from: 64, to: Self.intact.count, by: 64) {
+      for (first, second) in [(0, 1), (1, 0)] {
+        file.contents = Array(saves[first][..<cut] + saves[second][cut...])
+        #expect(isReported(), "cut at \(cut)")
+        #expect(loadsOnlyWhatWasSaved(states[first].tensors), "cut at \(cut)")
+      }
+    }
   }
 
   @Test func chunksExchangedWithinAFileAreReported() throws {

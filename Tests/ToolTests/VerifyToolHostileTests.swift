@@ -117,6 +117,43 @@ struct VerifyToolHostileTests {
     }
   }
 
+  /// Where strace(1) is, if this user may look at a child.
+  private static let strace: String? = {
+    let path = "/usr/bin/strace"
+    let result = try? ToolProcess.run([path, "-o", "/dev/null", "/bin/true"])
+    return result?.status == 0 ? path : nil
+  }()
+
+  /// The system itself fails a read of one chunk: a bad sector, and no damage.
+  @Test(
+    .enabled(if: strace != nil, "needs strace, which .ci/install installs, and the right to trace"))
+  func chunkThatCannotBeReadCouldNotBeTold() throws {
+    try StoreFixture.with { store in
+      let strace = try #require(Self.strace)
+      let trace = store.directory + "/trace"
+      let tool = [try ToolProcess.path(of: "ckpt-verify"), "--jobs", "1", store.path]
+      let traced = [strace, "-f", "-o", trace, "-e", "trace=pread64"]
+      #expect(try ToolProcess.run(traced + tool).status == 0)
+      let calls = try String(contentsOfFile: trace, encoding: .utf8).split(separator: "\n")
+        .filter { $0.contains("pread64(") }
+      // All chunks are read together; if that fails, one by one.
+      let chunks = try CheckpointReader.open(path: store.path).index.chunks.entries
+      let all =
+        try #require(
+          calls.firstIndex { $0.contains(", \(chunks[0].frameOffset))") }) + 1
+      // Both reads of chunk 1 of tensor 1, which is the third.
+      let failing = "when=\(all)..\(all + 3)+3"
+      let result = try ToolProcess.run(
+        traced + ["-e", "inject=pread64:error=EIO:" + failing] + tool)
+      #expect(result.status == 2)
+      #expect(result.lines.count == 1, "\(result.output)")
+      #expect(result.output.hasPrefix("unreadable  \(store.path)  level=full"))
+      #expect(result.output.contains("wte.weight"))
+      #expect(result.output.contains("Input/output error"))
+      #expect(result.error == "ckpt-verify: 1 unreadable (level full).\n")
+    }
+  }
+
   // MARK: The command line
 
   @Test func commandLineWithoutMeaningIsAnsweredWithHelp() throws {

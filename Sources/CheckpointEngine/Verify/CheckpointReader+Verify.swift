@@ -129,27 +129,24 @@ extension CheckpointReader {
     let entries = index.chunks.entries
     let start = entries[group.lowerBound].frameOffset
     let byteCount = Int(entries[group.upperBound - 1].endOffset - start)
-    guard let bytes = try? file.read(byteCount, at: start) else {
+    do throws(CheckpointError) {
+      let bytes = try file.read(byteCount, at: start)
+      return group.flatMap { number in
+        let entry = entries[number]
+        let place = Int(entry.frameOffset - start)..<Int(entry.endOffset - start)
+        return verify(entry, bytes.rawSpan.extracting(place), level)
+      }
+    } catch {
       if group.count > 1 { return group.flatMap { verifyGroup($0..<$0 + 1, level) } }
-      return verifyUnreadable(entries[group.lowerBound])
-    }
-    return group.flatMap { number in
-      let entry = entries[number]
-      let place = Int(entry.frameOffset - start)..<Int(entry.endOffset - start)
-      return verify(entry, bytes.rawSpan.extracting(place), level)
+      return [naming(entries[group.lowerBound], in: error)]
     }
   }
 
-  private func verifyUnreadable(_ entry: ChunkEntry) -> [CheckpointError] {
-    do throws(CheckpointError) {
-      _ = try file.read(Int(entry.endOffset - entry.frameOffset), at: entry.frameOffset)
-      return []
-    } catch {
-      var finding = error
-      finding.location?.tensor = index.tensors.entries[Int(entry.tensor)].descriptor.name
-      finding.location?.chunk = Int(entry.chunk)
-      return [finding]
-    }
+  private func naming(_ entry: ChunkEntry, in error: CheckpointError) -> CheckpointError {
+    var finding = error
+    finding.location?.tensor = index.tensors.entries[Int(entry.tensor)].descriptor.name
+    finding.location?.chunk = Int(entry.chunk)
+    return finding
   }
 
   /// Examines one chunk: `bytes` are its frame, its stored bytes and the padding behind them.

@@ -1,0 +1,1 @@
+SoakCommand.main()
