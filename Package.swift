@@ -22,6 +22,8 @@ let package = Package(
     .library(name: "CheckpointEngine", targets: ["CheckpointEngine"]),
     .library(name: "CheckpointTraining", targets: ["CheckpointTraining"]),
     .library(name: "CheckpointTesting", targets: ["CheckpointTesting"]),
+    // Not for use: no API, and gone without notice. Fuzz, a nested package, sees products only.
+    .library(name: "FuzzHarness", targets: ["FuzzHarness"]),
     .executable(name: "ckpt-verify", targets: ["ckpt-verify"]),
     .executable(name: "train-lm", targets: ["train-lm"]),
   ],
@@ -59,15 +61,23 @@ let package = Package(
     .executableTarget(  // what Tests/FileSystems/power_cut.py runs on real file systems
       name: "store-driver", dependencies: ["CheckpointEngine", "CommandLineTool"],
       path: "Tests/FileSystems/store-driver"),
+    .target(  // what ordinary tests and fuzzers share; Fuzz links it into libFuzzer's programs
+      name: "FuzzHarness",
+      dependencies: [
+        "CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", "CheckpointEngine",
+        "CheckpointTesting",
+      ], path: "Tests/FuzzHarness"),
+    .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzHarness"]),
     .testTarget(name: "TidyTests", dependencies: ["CheckpointFormat"]),  // rules of the house
-    .testTarget(name: "CheckpointFormatTests", dependencies: ["CheckpointFormat"]),
+    .testTarget(
+      name: "CheckpointFormatTests", dependencies: ["CheckpointFormat", "FuzzHarness"]),
     .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
     .testTarget(
       name: "CheckpointEngineTests",
       dependencies: [
         "CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", "CheckpointEngine",
-        "CheckpointTesting", "CheckpointTraining",
+        "CheckpointTesting", "CheckpointTraining", "FuzzHarness",
       ]),
     .target(
       name: "FaultSuites",

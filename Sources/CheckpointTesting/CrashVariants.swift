@@ -70,23 +70,53 @@ extension SimulatedFile {
     return bytes
   }
 
+  /// What a crash can leave, chosen by chance.
+  func crashContent(choosing generator: inout some RandomNumberGenerator) -> [UInt8] {
+    let count = changes.uncertainCount
+    if count == 0 { return certainContent }
+    let ordinal = Int.random(in: 0..<count, using: &generator)
+    switch Int.random(in: 0..<8, using: &generator) {
+    case 0: return completeContent
+    case 1: return certainContent
+    case 2: return surviving { $0 < ordinal }
+    case 3: return surviving { $0 != ordinal }
+    case 4:
+      var lengthOnly = Array(certainContent.prefix(completeContent.count))
+      Self.extend(&lengthOnly, to: completeContent.count)
+      return lengthOnly
+    case 5, 6:
+      guard let written = write(at: ordinal),
+        let part = Self.tornParts(of: written.bytes).randomElement(using: &generator)
+      else { return completeContent }
+      return tornContent(at: ordinal, offset: written.offset + part.skipped, part.bytes)
+    default: return surviving { _ in Bool.random(using: &generator) }
+    }
+  }
+
   /// One write reached the disk only in part, cut at a byte, a sector or a page; all others did.
   private func appendTornContents(at torn: Int, to contents: inout DistinctContents) {
-    var tornWrite: (offset: Int, bytes: [UInt8])?
-    changes.replay(where: { _ in true }) { change, ordinal in
-      if ordinal == torn, case .write(let offset, let bytes) = change {
-        tornWrite = (offset, bytes)
-      }
-    }
-    guard let (offset, written) = tornWrite else { return }
+    guard let (offset, written) = write(at: torn) else { return }
     for (skipped, part) in Self.tornParts(of: written) {
-      var bytes = durable
-      changes.replay(where: { _ in true }) { change, ordinal in
-        let part = Change.write(offset: offset + skipped, bytes: part)
-        Self.apply(ordinal == torn ? part : change, to: &bytes)
-      }
-      contents.append(bytes)
+      contents.append(tornContent(at: torn, offset: offset + skipped, part))
     }
+  }
+
+  /// One of the uncertain changes, if it is a write.
+  private func write(at wanted: Int) -> (offset: Int, bytes: [UInt8])? {
+    var write: (offset: Int, bytes: [UInt8])?
+    changes.replay(where: { _ in true }) { change, ordinal in
+      if ordinal == wanted, case .write(let offset, let bytes) = change { write = (offset, bytes) }
+    }
+    return write
+  }
+
+  /// The content with other bytes in the place of one write.
+  private func tornContent(at torn: Int, offset: Int, _ part: [UInt8]) -> [UInt8] {
+    var bytes = durable
+    changes.replay(where: { _ in true }) { change, ordinal in
+      Self.apply(ordinal == torn ? .write(offset: offset, bytes: part) : change, to: &bytes)
+    }
+    return bytes
   }
 
   /// What may be left of a write: its start or, since a disk may reorder pages, its end.
@@ -120,6 +150,22 @@ extension SimulatedDirectory {
     return choices.compactMap { choice in
       let entries = surviving { choice[$0] }
       return seen.insert(entries).inserted ? entries : nil
+    }
+  }
+
+  /// The names a crash can leave, chosen by chance.
+  func crashEntries(
+    choosing generator: inout some RandomNumberGenerator
+  ) -> [String: UInt64] {
+    let count = changes.uncertainCount
+    if count == 0 { return certainEntries }
+    let ordinal = Int.random(in: 0..<count, using: &generator)
+    switch Int.random(in: 0..<5, using: &generator) {
+    case 0: return completeEntries
+    case 1: return certainEntries
+    case 2: return surviving { $0 < ordinal }
+    case 3: return surviving { $0 != ordinal }
+    default: return surviving { _ in Bool.random(using: &generator) }
     }
   }
 

@@ -26,6 +26,28 @@ extension SimulatedDisk {
     return explorer.explore(limit: limit).map { SimulatedDisk(SimulatedBackend($0)) }
   }
 
+  /// One of the disks that a power failure right now could leave, for whoever tries one of very
+  /// many: ``postCrashStates(limit:seed:)`` works out what each file can look like first.
+  ///
+  /// - Parameter generator: decides which.
+  /// - Returns: a new disk without open descriptors, locks, faults or log.
+  package func postCrashState(
+    choosing generator: inout some RandomNumberGenerator
+  ) -> SimulatedDisk {
+    let simulation = backend.simulation.withLock { $0 }
+    var files: [UInt64: [UInt8]] = [:]
+    var directories: [UInt64: [String: UInt64]] = [:]
+    // In the order of creation, so that one generator gives one disk.
+    for (node, directory) in simulation.disk.directories.sorted(by: { $0.key < $1.key }) {
+      directories[node] = directory.crashEntries(choosing: &generator)
+    }
+    for (node, file) in simulation.disk.files.sorted(by: { $0.key < $1.key }) {
+      files[node] = file.crashContent(choosing: &generator)
+    }
+    return SimulatedDisk(
+      SimulatedBackend(simulation.rebooted(files: files, directories: directories)))
+  }
+
   /// The disk after an orderly reboot: everything survived.
   ///
   /// - Returns: a new disk without open descriptors, locks, faults or log.

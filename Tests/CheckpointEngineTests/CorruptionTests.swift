@@ -1,6 +1,7 @@
 import CheckpointEngine
 import CheckpointFormat
 import CheckpointTesting
+import FuzzHarness
 import Testing
 
 // Goal: no byte of a file is inert, and no damage makes a reader return other bytes.

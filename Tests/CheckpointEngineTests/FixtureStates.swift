@@ -1,6 +1,7 @@
 import CheckpointEngine
 import CheckpointFormat
 import CheckpointTesting
+import FuzzHarness
 
 /// What the fixtures of the draft of version 1 were made from.
 enum FixtureStates {

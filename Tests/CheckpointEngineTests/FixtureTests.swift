@@ -2,6 +2,7 @@ import CheckpointEngine
 import CheckpointFormat
 import CheckpointTraining
 import Foundation
+import FuzzHarness
 import Testing
 
 // Goal: what an earlier build wrote is read as it was meant.

@@ -1,6 +1,7 @@
 import CheckpointEngine
 import CheckpointFormat
 import CheckpointTesting
+import FuzzHarness
 import Testing
 
 // Goal: tensor names are bytes; names that people cannot tell apart are refused when saving, and

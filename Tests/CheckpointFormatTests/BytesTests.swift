@@ -1,4 +1,5 @@
 import CheckpointFormat
+import FuzzHarness
 import Testing
 
 @Suite("Bytes")
@@ -115,6 +116,20 @@ struct BytesTests {
     let shorter = Array(left[..<39])
     #expect(left.rawSpan.firstDifference(from: shorter.rawSpan) == 39)
     #expect(shorter.rawSpan.firstDifference(from: left.rawSpan) == 39)
+  }
+
+  @Test func firstNonZeroIsFoundAtAnyPlace() {
+    for count in 0..<40 {
+      let zeros = [UInt8](repeating: 0, count: count)
+      #expect(zeros.rawSpan.firstNonZeroIndex == nil)
+      for index in zeros.indices {
+        // What follows the first one changes nothing.
+        var bytes = zeros.overwriting(at: index, with: [0x80])
+        #expect(bytes.rawSpan.firstNonZeroIndex == index)
+        bytes[count - 1] = 1
+        #expect(bytes.rawSpan.firstNonZeroIndex == index)
+      }
+    }
   }
 
   @Test(arguments: [(0, 0), (1, 64), (63, 64), (64, 64), (65, 128)] as [(UInt64, UInt64)])

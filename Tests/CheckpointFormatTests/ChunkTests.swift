@@ -1,4 +1,5 @@
 import CheckpointFormat
+import FuzzHarness
 import Testing
 
 @Suite("Chunks")

@@ -1,4 +1,5 @@
 import CheckpointFormat
+import FuzzHarness
 import Testing
 
 @Suite("Damage to a part")
@@ -53,7 +54,7 @@ struct DamageTests {
     for round in 0..<Self.mutationCount {
       var mutated = part.bytes
       for _ in 0...Int.random(in: 0...2, using: &generator) {
-        Self.mutate(&mutated, isResizable: part.isResizable, using: &generator)
+        Mutation.mutate(&mutated, isResizable: part.isResizable, using: &generator)
       }
       part.reseal(&mutated)
       guard let again = try? part.reencode(mutated) else { continue }
@@ -68,36 +69,4 @@ struct DamageTests {
   }
 
   private static let mutationCount = 20_000
-
-  /// Numbers at which code tends to break.
-  private static let interesting: [UInt64] = [
-    0, 1, 7, 8, 63, 64, 65, 127, 128, 255, 256, 4095, 4096, 65535, 65536, 1 << 31, (1 << 31) - 1,
-    (1 << 32) - 1, 1 << 32, 1 << 48, (1 << 48) + 1, 1 << 62, (1 << 63) - 1, 1 << 63, .max - 63,
-    .max - 1, .max,
-  ]
-
-  private static func mutate(
-    _ bytes: inout [UInt8], isResizable: Bool, using generator: inout SeededGenerator
-  ) {
-    guard bytes.count > 8 else { return }
-    let index = Int.random(in: 0..<bytes.count, using: &generator)
-    switch Int.random(in: 0..<(isResizable ? 8 : 6), using: &generator) {
-    case 0, 1:
-      bytes[index] ^= 1 << Int.random(in: 0..<8, using: &generator)
-    case 2:
-      bytes[index] = UInt8.random(in: 0...255, using: &generator)
-    case 3, 4:
-      let value = littleEndian(interesting.randomElement(using: &generator) ?? 0)
-      let width = [1, 2, 4, 8].randomElement(using: &generator) ?? 1
-      // Fields lie at multiples of four more often than not.
-      let start = min(index / 4 * 4, bytes.count - width)
-      bytes.overwrite(at: start, with: Array(value[..<width]))
-    case 5:
-      bytes.swapAt(index, Int.random(in: 0..<bytes.count, using: &generator))
-    case 6:
-      bytes.remove(at: index)
-    default:
-      bytes.insert(UInt8.random(in: 0...255, using: &generator), at: index)
-    }
-  }
 }

@@ -1,5 +1,6 @@
 import CheckpointFormat
 import Foundation
+import FuzzHarness
 import Testing
 
 /// The document and the code describe the same bytes.

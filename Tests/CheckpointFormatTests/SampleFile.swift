@@ -1,4 +1,5 @@
 import CheckpointFormat
+import FuzzHarness
 
 /// A tensor as tests write it: one stored form per chunk.
 struct SampleTensor {

@@ -1,4 +1,5 @@
 import CheckpointFormat
+import FuzzHarness
 import Testing
 
 /// A part of a file together with its checksum, so that every part can be damaged alike.
@@ -54,14 +55,8 @@ extension SealedPart {
   static func frontTable(_ file: SampleFile) -> SealedPart {
     let (bytes, _) = FrontTable.encoded(
       file.tensors.encoded, saveIdentifier: file.header.saveIdentifier)
-    let headByteCount = FrontTable.headByteCount
-    return SealedPart(testDescription: "front table", bytes: bytes, isResizable: true) { bytes in
-      var reader = ByteReader(bytes.rawSpan.extracting(droppingFirst: 8), at: 0)
-      guard let count = try? reader.read(UInt64.self), count < UInt64(bytes.count),
-        headByteCount + Int(count) <= bytes.count
-      else { return }
-      let checksum = CRC32.checksum(bytes.rawSpan.extracting(8..<headByteCount + Int(count)))
-      bytes.overwrite(at: 4, with: littleEndian(checksum))
+    return SealedPart(testDescription: "front table", bytes: bytes, isResizable: true) {
+      $0.sealFrontTable()
     } reencode: { (bytes) throws(FormatError) in
       try checkedFrontTable(bytes, grid: file.tensors.grid)
     }

@@ -1,4 +1,5 @@
 import CheckpointFormat
+import FuzzHarness
 
 /// What a throwing expression threw, or nil if it returned.
 func failure<T>(of body: () throws(FormatError) -> T) -> FormatError? {
@@ -47,33 +48,16 @@ func identifier(from first: UInt8) -> Identifier {
     high: bytes[..<8].reduce(0) { $0 << 8 | $1 }, low: bytes[8...].reduce(0) { $0 << 8 | $1 })
 }
 
-/// The little-endian bytes of a number.
-func littleEndian<T: FixedWidthInteger & UnsignedInteger>(_ value: T) -> [UInt8] {
-  var writer = ByteWriter()
-  writer.append(value)
-  return writer.bytes
-}
-
 /// Bytes with a checksum of themselves at the end, as tests carry a section around.
 func sealed(_ content: [UInt8]) -> [UInt8] {
   content + littleEndian(CRC32.checksum(content.rawSpan))
 }
 
 extension [UInt8] {
-  /// Overwrites bytes from `offset` on.
-  mutating func overwrite(at offset: Int, with other: [UInt8]) {
-    replaceSubrange(offset..<offset + other.count, with: other)
-  }
-
   /// A copy with other bytes from `offset` on.
   func overwriting(at offset: Int, with other: [UInt8]) -> [UInt8] {
     var copy = self
     copy.overwrite(at: offset, with: other)
     return copy
-  }
-
-  /// Puts the checksum of the first `offset` bytes behind them.
-  mutating func seal(at offset: Int) {
-    overwrite(at: offset, with: littleEndian(CRC32.checksum(Array(self[..<offset]).rawSpan)))
   }
 }

@@ -260,6 +260,24 @@ import Testing
     #expect(first.dropFirst().first == [:])
   }
 
+  @Test func aStateByChanceIsOneOfAllStates() throws {
+    let place = try Place(disk)
+    try settle("a", pattern(300), place)
+    let file = try place.create("b")
+    for index in 0..<3 { try place.backend.writeAll(file, pattern(700), at: UInt64(index * 700)) }
+    try place.backend.close(file)
+    func view(_ state: SimulatedDisk) -> [String: [UInt8]] {
+      var contents: [String: [UInt8]] = [:]
+      for name in ["a", "b"] { contents[name] = state.contents(ofFileAt: name) }
+      return contents
+    }
+    let all = Set(disk.postCrashStates().map(view))
+    var generator = SplitMix64(state: 3)
+    let drawn = Set((0..<3000).map { _ in view(disk.postCrashState(choosing: &generator)) })
+    #expect(drawn.isSubset(of: all))
+    #expect(drawn.count * 10 > all.count * 9, "\(drawn.count) of \(all.count)")
+  }
+
   @Test func aCopyHoldsAllThatSurvives() throws {
     let place = try Place(disk)
     try place.put("a", [1, 2])
