@@ -95,7 +95,8 @@ let package = Package(
     .testTarget(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
     .executableTarget(
-      name: "corruption-soak", dependencies: ["CheckpointEngine", "CommandLineTool"],
+      name: "corruption-soak",
+      dependencies: ["CheckpointEngine", "CheckpointTesting", "CommandLineTool"],
       path: "Tests/CorruptionSoak"),
     .testTarget(
       name: "EndToEndTests",

@@ -1,6 +1,7 @@
 import CheckpointEngine
 import CheckpointFormat
 import CheckpointTesting
+import FuzzHarness
 
 /// The file that is damaged in every way: short, and with every kind of record that there is.
 ///

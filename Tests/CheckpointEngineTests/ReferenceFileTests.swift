@@ -1,6 +1,7 @@
 import CheckpointEngine
 import CheckpointFormat
 import Foundation
+import FuzzHarness
 import Testing
 
 // Goal: the file that is damaged in every way has everything that can be damaged.

@@ -1,6 +1,7 @@
 import CheckpointEngine
 import CheckpointFormat
 import CheckpointTesting
+import FuzzHarness
 import Testing
 
 #if canImport(Darwin)

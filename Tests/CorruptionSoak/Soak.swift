@@ -1,5 +1,6 @@
 import CheckpointEngine
 import CheckpointFormat
+import CheckpointTesting
 import Foundation
 
 /// Damages one copy after another, and counts what was found.
@@ -14,7 +15,7 @@ struct Soak {
 
   private let file: SoakFile
   private let start = ContinuousClock.now
-  private var generator: SeededGenerator
+  private var generator: SplitMix64
   private var copyCount = 0
   private var flipCount = 0
   private var detectedCount = 0
@@ -28,7 +29,7 @@ struct Soak {
 
   init(_ file: SoakFile, seed: UInt64) {
     self.file = file
-    generator = SeededGenerator(state: ~seed)
+    generator = SplitMix64(state: ~seed)
   }
 
   var isGreen: Bool {

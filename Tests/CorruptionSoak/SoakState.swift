@@ -1,5 +1,6 @@
 import CheckpointEngine
 import CheckpointFormat
+import CheckpointTesting
 
 /// The state that is saved: weights of noise, which are stored, masks of few values, which are
 /// encoded, and small tensors between them.
@@ -15,7 +16,7 @@ struct SoakState {
 
   /// A state that takes up about `mebibytes` on disk.
   init(mebibytes: Int, seed: UInt64) {
-    var generator = SeededGenerator(state: seed)
+    var generator = SplitMix64(state: seed)
     // Masks shrink to a half, and are a half of all bytes.
     var rest = mebibytes << 20
     var block = 0
@@ -31,7 +32,7 @@ struct SoakState {
   }
 
   private mutating func add(
-    _ name: String, _ dtype: DType, _ shape: [Int], _ generator: inout SeededGenerator,
+    _ name: String, _ dtype: DType, _ shape: [Int], _ generator: inout SplitMix64,
     mask: UInt64 = .max
   ) {
     let byteCount = shape.reduce(dtype.byteCount, *)
@@ -50,18 +51,5 @@ struct SoakState {
     return try store.save(plan, step: 1) { sink in
       for tensor in tensors { try sink.append(tensor.bytes.rawSpan) }
     }
-  }
-}
-
-/// A small deterministic generator (Steele, Lea and Flood, 2014).
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var bits = state
-    bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-    return bits ^ (bits >> 31)
   }
 }

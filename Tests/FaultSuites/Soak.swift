@@ -18,7 +18,7 @@ package enum Soak {
   package static func run(seed: UInt64) -> SuiteResult {
     var result = SuiteResult(name)
     result.expect("seed \(seed)") { result in
-      var generator = SoakGenerator(state: seed)
+      var generator = SoakGenerator(seed: seed)
       let harness = Harness(statesPerCrash: statesPerCrash, seed: seed)
       var disk = SimulatedDisk(seed: seed)
       var ledger = Ledger()
@@ -105,17 +105,13 @@ extension Player {
   }
 }
 
-/// The dice of a soak (SplitMix64: Steele, Lea and Flood, 2014).
+/// The dice of a soak.
 struct SoakGenerator: RandomNumberGenerator {
-  var state: UInt64
+  private var numbers: SplitMix64
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var bits = state
-    bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-    return bits ^ (bits >> 31)
-  }
+  init(seed: UInt64) { numbers = SplitMix64(state: seed) }
+
+  mutating func next() -> UInt64 { numbers.next() }
 
   mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
 

@@ -15,14 +15,11 @@ package enum Suites {
     for scenario in Scenario.all {
       tasks.append(Task(name: RepeatSuite.name) { RepeatSuite.run(scenario, $0) })
     }
+    // Scenario by scenario: the first ones meet most of what can be wrong.
     for scenario in Scenario.all {
       tasks.append(Task(name: CrashSuite.name) { CrashSuite.run(scenario, $0) })
-    }
-    for scenario in Scenario.all {
-      tasks.append(Task(name: CompoundSuite.name) { CompoundSuite.run(scenario, $0) })
-    }
-    for scenario in Scenario.all {
       tasks.append(Task(name: FailureSuite.name) { FailureSuite.run(scenario, $0) })
+      tasks.append(Task(name: CompoundSuite.name) { CompoundSuite.run(scenario, $0) })
     }
     return tasks
   }
