@@ -39,7 +39,7 @@ package enum CompoundSuite {
         let count = prepared.scenario.keptCount ?? 4
         for action in [Action.finishRetention(last: count), .save(step: 50)] {
           try player.play([action], isOver: false)
-          try result.examine(player, harness, limit: 20)
+          try result.examine(player, harness, limit: 12)
         }
       }
       result.caseCount += 1
@@ -77,7 +77,7 @@ package enum CompoundSuite {
             let next = Player(survivor.copy(), harness, player.ledger)
             next.disk.crash(beforeOperation: second)
             try next.playUntilCrash([.save(step: 60)])
-            try result.examine(next, harness, limit: 8)
+            try result.examine(next, harness, limit: 6)
           }
           result.caseCount += 1
           if harness.stopsAtFirst, !isSound { return result }
@@ -121,7 +121,7 @@ package enum CompoundSuite {
     for action in prepared.scenario.actions + [.save(step: 7), .save(step: 8)] {
       player.playTrying(action, times: tries)
       if let violation = player.violation { throw violation }
-      try result.examine(player, harness, limit: 16)
+      try result.examine(player, harness, limit: 10)
     }
   }
 }

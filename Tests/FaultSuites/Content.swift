@@ -64,8 +64,11 @@ extension CheckpointError {
 }
 
 extension String {
-  /// The generation in a checkpoint's name; 0 if there is none.
-  var generation: UInt64 { CheckpointName(self)?.generation ?? 0 }
+  /// The generation in a checkpoint's name, or in that of the file that a path leads to; 0 if there
+  /// is none.
+  var generation: UInt64 {
+    split(separator: "/").last.flatMap { CheckpointName(String($0))?.generation } ?? 0
+  }
 }
 
 extension SimulatedDisk {

@@ -15,7 +15,7 @@ package struct Harness: Sendable {
   package var isThorough: Bool
 
   package init(
-    lie: StorageLie? = nil, statesPerCrash: Int = 300, seed: UInt64 = 0,
+    lie: StorageLie? = nil, statesPerCrash: Int = 150, seed: UInt64 = 0,
     stopsAtFirst: Bool = true, isThorough: Bool = true
   ) {
     self.lie = lie

@@ -77,15 +77,10 @@ struct Invariants {
       generation >= ledger.newest ?? 0,
       "generation \(generation) was recovered, and \(ledger.newest ?? 0) was acknowledged")
     for skipped in recovery.skipped {
-      let isDamaged = ledger.damaged.contains { skipped.path.contains(".g" + padded($0)) }
+      let isDamaged = ledger.damaged.contains(skipped.path.generation)
       try FaultSuites.require(isDamaged, "an intact file was passed over: \(skipped.reason)")
     }
     return generation
-  }
-
-  private func padded(_ generation: UInt64) -> String {
-    let digits = String(generation)
-    return String(repeating: "0", count: max(0, 6 - digits.count)) + digits
   }
 
   /// A process that resumes can save, what it saves is the newest, and no rubbish stays.

@@ -49,7 +49,7 @@ package struct Mutation: Sendable {
       unsafe Mutant.active = mutant
       defer { unsafe Mutant.active = nil }
     #endif
-    let harness = Harness(lie: lie, statesPerCrash: 60, isThorough: false)
+    let harness = Harness(lie: lie, statesPerCrash: 40, isThorough: false)
     let tasks = Suites.all
     let killer = Protected<(suite: String, violation: Violation)?>(nil)
     DispatchQueue.concurrentPerform(iterations: tasks.count) { index in

@@ -50,6 +50,8 @@ final class Player {
     isLockGone = false
   }
 
+  /// Whether something was disturbed, so that actions may fail.
+  var toleratesErrors = true
   /// What was found while errors were passed over.
   private(set) var violation: Violation?
 
@@ -61,6 +63,7 @@ final class Player {
       } catch let error as CheckpointError {
         // A save that failed may be tried again; what is not there will not be there then either.
         if error.code == .notFound { return }
+        if !toleratesErrors { violation = Violation("nothing is wrong, and it fails: \(error)") }
       } catch {
         violation = error as? Violation ?? Violation("an unexpected error: \(error)")
         return
@@ -117,15 +120,10 @@ final class Player {
     try require(
       generation >= ledger.newest ?? 0, "recovery took generation \(generation), which is too old")
     for skipped in recovery.skipped {
-      let isDamaged = ledger.damaged.contains { skipped.path.contains(name(of: $0)) }
+      let isDamaged = ledger.damaged.contains(skipped.path.generation)
       try require(isDamaged, "an intact checkpoint was passed over: \(skipped.reason)")
     }
     try recovery.reader.requireHolds(ledger.mayHold(generation))
-  }
-
-  private func name(of generation: UInt64) -> String {
-    let digits = String(generation)
-    return ".g" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
   }
 
   private func goBack(to step: UInt64) throws {
@@ -278,7 +276,7 @@ final class Player {
     let verifier = Verifier(on: harness.device(of: disk), threads: 1)
     for path in try verifier.files(at: Harness.storePath) {
       for finding in verifier.verify(path).findings {
-        let isDamaged = ledger.damaged.contains { path.contains(name(of: $0)) }
+        let isDamaged = ledger.damaged.contains(path.generation)
         try require(
           isDamaged || finding.isRefusal, "an intact file is called damaged: \(finding)")
         throw finding

@@ -52,6 +52,7 @@ package enum Soak {
   ) throws {
     // How many calls the undisturbed life makes decides where it ends.
     let rehearsal = Player(disk.copy(), harness, ledger)
+    rehearsal.toleratesErrors = false
     try rehearsal.live(actions)
     rehearsal.end()
     let cut = Int.random(in: 0...rehearsal.disk.operationCount, using: &generator)
