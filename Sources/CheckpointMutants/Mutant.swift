@@ -17,7 +17,7 @@ package enum Mutant: String, CaseIterable, Sendable {
 
   /// The mutant that is alive, or nil.
   ///
-  /// Set between runs, when no other thread looks.
+  /// SAFETY: set between runs, when no other thread is looking.
   nonisolated(unsafe) package static var active: Mutant?
 
   /// Whether `mutant` is alive.
