@@ -14,17 +14,19 @@
 /// How often in a row a call may be interrupted before that becomes the error.
 ///
 /// A signal storm does not come near it; a backend that never gets on ends instead of spinning.
-private let interruptCountMax = 1_000
+package let interruptCountMax = 1_000
 
 /// Makes a system call again for as long as a signal interrupts it.
 ///
 /// Not for close(2): the descriptor is gone after EINTR, and another thread may have its number.
 ///
-/// - Parameter call: one call of a ``StorageBackend``.
+/// - Parameters:
+///   - limit: how often in a row it may be interrupted.
+///   - call: one call of a ``StorageBackend``.
 /// - Returns: what `call` returned.
-/// - Throws: what `call` threw; EINTR only after 1,000 of them in a row.
+/// - Throws: what `call` threw; EINTR only after `limit` of them in a row.
 package func retryingInterrupts<Result>(
-  _ call: () throws(StorageError) -> Result
+  upTo limit: Int = interruptCountMax, _ call: () throws(StorageError) -> Result
 ) throws(StorageError) -> Result {
   var interruptCount = 0
   while true {
@@ -35,7 +37,7 @@ package func retryingInterrupts<Result>(
       #if Mutants
         if Mutant.isActive(.interruptsNotRetried) { throw error }
       #endif
-      guard error.errno == EINTR, error.call != .close, interruptCount < interruptCountMax else {
+      guard error.errno == EINTR, error.call != .close, interruptCount < limit else {
         throw error
       }
     }
@@ -45,17 +47,22 @@ package func retryingInterrupts<Result>(
 /// A backend whose calls are repeated after an interrupt, all but close(2).
 final class InterruptRetryingBackend: StorageBackend {
   private let backend: any StorageBackend
+  private let limit: Int
 
-  init(_ backend: any StorageBackend) { self.backend = backend }
+  init(_ backend: any StorageBackend, limit: Int) {
+    self.backend = backend
+    self.limit = limit
+  }
 
   func close(_ descriptor: Descriptor) throws(StorageError) { try backend.close(descriptor) }
 
   func openDirectory(_ path: String) throws(StorageError) -> Descriptor {
-    try retryingInterrupts { () throws(StorageError) in try backend.openDirectory(path) }
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in try backend.openDirectory(path)
+    }
   }
 
   func makeDirectory(_ path: String, permissions: UInt32) throws(StorageError) {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.makeDirectory(path, permissions: permissions)
     }
   }
@@ -63,7 +70,7 @@ final class InterruptRetryingBackend: StorageBackend {
   func open(
     _ name: String, in directory: Descriptor, for purpose: OpenPurpose
   ) throws(StorageError) -> Descriptor {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.open(name, in: directory, for: purpose)
     }
   }
@@ -71,7 +78,7 @@ final class InterruptRetryingBackend: StorageBackend {
   func read(
     _ descriptor: Descriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(StorageError) -> Int {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       // SAFETY: the caller's buffer is passed on, for this call only.
       try unsafe backend.read(descriptor, into: buffer, at: offset)
     }
@@ -80,7 +87,7 @@ final class InterruptRetryingBackend: StorageBackend {
   func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.write(descriptor, bytes, at: offset)
     }
   }
@@ -95,69 +102,74 @@ final class InterruptRetryingBackend: StorageBackend {
         }
       }
     #endif
-    try retryingInterrupts { () throws(StorageError) in try backend.sync(descriptor) }
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in try backend.sync(descriptor) }
   }
 
   func preallocate(_ descriptor: Descriptor, byteCount: UInt64) throws(StorageError) {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.preallocate(descriptor, byteCount: byteCount)
     }
   }
 
   func truncate(_ descriptor: Descriptor, to byteCount: UInt64) throws(StorageError) {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.truncate(descriptor, to: byteCount)
     }
   }
 
   func setPermissions(_ descriptor: Descriptor, _ permissions: UInt32) throws(StorageError) {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.setPermissions(descriptor, permissions)
     }
   }
 
   func dropCache(_ descriptor: Descriptor) throws(StorageError) {
-    try retryingInterrupts { () throws(StorageError) in try backend.dropCache(descriptor) }
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
+      try backend.dropCache(descriptor)
+    }
   }
 
   func status(_ descriptor: Descriptor) throws(StorageError) -> FileStatus {
-    try retryingInterrupts { () throws(StorageError) in try backend.status(descriptor) }
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in try backend.status(descriptor)
+    }
   }
 
   func status(_ name: String, in directory: Descriptor) throws(StorageError) -> FileStatus {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.status(name, in: directory)
     }
   }
 
   func list(_ directory: Descriptor) throws(StorageError) -> [String] {
-    try retryingInterrupts { () throws(StorageError) in try backend.list(directory) }
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in try backend.list(directory) }
   }
 
   func space(_ directory: Descriptor) throws(StorageError) -> FileSystemSpace {
-    try retryingInterrupts { () throws(StorageError) in try backend.space(directory) }
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in try backend.space(directory) }
   }
 
   func lock(_ descriptor: Descriptor, _ kind: LockKind) throws(StorageError) -> Bool {
-    try retryingInterrupts { () throws(StorageError) in try backend.lock(descriptor, kind) }
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
+      try backend.lock(descriptor, kind)
+    }
   }
 
   func renameExclusively(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.renameExclusively(name, to: target, in: directory)
     }
   }
 
   func link(_ name: String, to target: String, in directory: Descriptor) throws(StorageError) {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.link(name, to: target, in: directory)
     }
   }
 
   func unlink(_ name: String, in directory: Descriptor) throws(StorageError) {
-    try retryingInterrupts { () throws(StorageError) in
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.unlink(name, in: directory)
     }
   }

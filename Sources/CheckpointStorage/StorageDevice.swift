@@ -11,9 +11,10 @@ public struct StorageDevice: Sendable {
 
   package init(
     backend: any StorageBackend, timeSource: TimeSource,
-    randomBits: @escaping @Sendable () -> (UInt64, UInt64)
+    randomBits: @escaping @Sendable () -> (UInt64, UInt64),
+    interruptCountMax: Int = interruptCountMax
   ) {
-    self.backend = InterruptRetryingBackend(backend)
+    self.backend = InterruptRetryingBackend(backend, limit: interruptCountMax)
     self.timeSource = timeSource
     self.randomBits = randomBits
   }

@@ -45,7 +45,9 @@ public final class SimulatedDisk: Sendable {
       })
     return StorageDevice(
       backend: backend, timeSource: time,
-      randomBits: { simulation.withLock { ($0.random.next(), $0.random.next()) } })
+      randomBits: { simulation.withLock { ($0.random.next(), $0.random.next()) } },
+      // Interrupts that never end are an error soon: each costs a test as much as a call.
+      interruptCountMax: 20)
   }
 
   // MARK: Faults

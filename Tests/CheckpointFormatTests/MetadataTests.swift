@@ -37,6 +37,21 @@ struct MetadataTests {
       0x7FF8_0000_0000_0000, 0x7FF0_0000_0000_0001, 0xFFF8_DEAD_BEEF_0001, 1,
     ].map { MetadataValue.float64(bits: $0) }
 
+  @Test func valuesAndDescriptorsHashAsTheyCompare() {
+    let values = Self.everyValue + [.string("e\u{301}"), .string("\u{e9}"), .json("\u{e9}")]
+    #expect(Set(values).count == values.count)
+    #expect(Set(values + values).count == values.count)
+    let descriptors = ["e\u{301}", "\u{e9}"].flatMap { name in
+      [DType.int8, .uint8].map { TensorDescriptor(name: name, dtype: $0, shape: [1]) }
+    }
+    #expect(Set(descriptors + descriptors).count == 4)
+  }
+
+  @Test func damageIsNotTakenForAFileOfALaterVersion() {
+    #expect(!FormatError(.notACheckpoint, at: 0).isUnsupported)
+    #expect(FormatError(.unsupportedVersion(2), at: 12).isUnsupported)
+  }
+
   @Test(arguments: everyValue)
   func valueRoundTripsBitForBit(value: MetadataValue) throws {
     var metadata = Metadata()

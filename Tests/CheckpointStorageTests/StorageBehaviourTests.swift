@@ -263,6 +263,22 @@ import Testing
 
 // Goal: what only a real file system has.
 @Suite struct PosixBackendTests {
+  @Test func aDescriptorThatIsNotOpenIsAnErrorInEveryCall() {
+    let backend = StorageDevice.posix.backend
+    let none = Descriptor(rawValue: -1)
+    let calls: [(SystemCall, () throws -> Void)] = [
+      (.status, { _ = try backend.status(none) }),
+      (.truncate, { try backend.truncate(none, to: 0) }),
+      (.setPermissions, { try backend.setPermissions(none, 0o600) }),
+      (.lock, { _ = try backend.lock(none, .exclusive) }),
+      (.space, { _ = try backend.space(none) }),
+    ]
+    for (call, body) in calls {
+      let error = #expect(throws: StorageError.self) { try body() }
+      #expect(error?.call == call && error?.errno == EBADF, "\(call)")
+    }
+  }
+
   @Test func symbolicLinksAreNotFollowed() throws {
     try StorageKind.posix.withDirectory { place in
       try place.put("a", [1])
