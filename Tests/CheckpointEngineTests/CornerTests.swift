@@ -2,6 +2,7 @@ import CheckpointCodecs
 import CheckpointEngine
 import CheckpointFormat
 import CheckpointTesting
+import FuzzHarness
 import Testing
 
 #if canImport(Darwin)
