@@ -180,8 +180,7 @@ enum ChunkTarget {
       input.overwrite(at: 1, with: littleEndian(UInt16(clamping: raw.count)))
       stored = stream
     case 2:
-      let wanted = Array(0..<headByteCount)
-      source.mutate(0..<wanted.count, of: &input)
+      source.mutate(0..<headByteCount, of: &input)
     case 3:
       // The right length for bytes that are stored as they are.
       input[0] &= 0xe0

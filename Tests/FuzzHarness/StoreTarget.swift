@@ -258,7 +258,8 @@ struct StoreScript {
     switch form & 7 {
     case 0, 1: effect = .errorAfterEffect(errno)
     case 2: effect = .shortTransfer(byteCount: source.pick([1, 7, 511, 4096]))
-    case 3: effect = .errorLosingChanges(errno)
+    // An interrupted sync has not failed: it is repeated, and forgets nothing.
+    case 3: effect = .errorLosingChanges(errno == EINTR ? EIO : errno)
     case 4: disk.capacity = UInt64(source.below(64)) << 10
     default: break
     }
