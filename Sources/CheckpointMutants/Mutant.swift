@@ -8,7 +8,8 @@ package enum Mutant: String, CaseIterable, Sendable {
   case newestByStep, generationOfIntactFilesOnly, verificationSkippedAtRecovery
   case freshStartOverDamage, unreadableCandidatePassedOver, ambiguityOverlooked
   case damagedFilesCount, doubtForgotten, pinsForgotten, resumedCheckpointNotSpared
-  case readBackSkipped, owedRetentionNotSynced, copiesCountTwice
+  case readBackSkipped, owedRetentionNotSynced, owedRetentionTrustsTheNewest
+  case copiesCountTwice
   case emptyDirectoryTrusted, renameErrorBelieved, failedTemporaryStays, abandonedTemporaryStays
   case closeRepeatedAfterInterrupt, interruptsNotRetried, interruptedSyncNotChecked
   case rawChecksumUnchecked, storedChecksumUnchecked, identityLeftOutOfChecksum
@@ -42,6 +43,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .resumedCheckpointNotSpared: "retention removes the checkpoint that was resumed from"
     case .readBackSkipped: "the only predecessor goes without reading the new file back"
     case .owedRetentionNotSynced: "what stays is not synced before owed retention removes others"
+    case .owedRetentionTrustsTheNewest: "owed retention may keep only what nobody was told of"
     case .copiesCountTwice: "two names of one file count as two checkpoints"
     case .emptyDirectoryTrusted: "an empty directory is taken to be durable"
     case .renameErrorBelieved: "a rename that reports an error is taken not to have happened"

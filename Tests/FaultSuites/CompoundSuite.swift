@@ -18,7 +18,7 @@ package enum CompoundSuite {
     var result = SuiteResult(name)
     result.expect("\(scenario)") { result in
       let prepared = try PreparedScenario(scenario, harness)
-      for trouble in [killedThenCut, cutDuringRecovery, syncThatForgets] {
+      for trouble in [killedThenCut, cutDuringRecovery, syncThatForgets, forgottenThenKilled] {
         result.add(try trouble(prepared, harness))
         if harness.stopsAtFirst, !result.violations.isEmpty { return }
       }
@@ -123,6 +123,43 @@ package enum CompoundSuite {
       if let violation = player.violation { throw violation }
       try result.examine(player, harness, limit: 10)
     }
+  }
+}
+
+extension CompoundSuite {
+  /// A name that a failed fsync forgot, the death of the process, and a next one that cannot know
+  /// of it: the retention that it finishes must not take the last acknowledged checkpoint.
+  private static func forgottenThenKilled(
+    _ prepared: PreparedScenario, _ harness: Harness
+  ) throws -> SuiteResult {
+    var result = SuiteResult(name)
+    for index in 0..<8 {
+      for (repetition, tries) in [(FaultPlan.Repetition.once, 1), (.times(2), 2)] {
+        for count in 1...2 {
+          let place = "fsync \(index) forgets \(repetition), killed, retention of \(count) owed"
+          let isSound = result.expect(place) { result in
+            let dead = prepared.player()
+            try dead.play([.restart], isOver: false)
+            dead.disk.faultPlan = FaultPlan([
+              .init(.sync, occurrence: index, .errorLosingChanges(EIO), repetition)
+            ])
+            for action in prepared.scenario.actions { dead.playTrying(action, times: tries) }
+            dead.end()
+            dead.disk.faultPlan = FaultPlan()
+            let next = Player(dead.disk, harness, dead.ledger)
+            next.mayForgetNames = true
+            // Of several, those that were not acknowledged count as well: the newest is what is owed.
+            next.ledger.retain(last: 1)
+            next.playTrying(.finishRetention(last: count), times: 1)
+            if let violation = dead.violation ?? next.violation { throw violation }
+            try result.examine(next, harness, limit: 12)
+          }
+          result.caseCount += 1
+          if harness.stopsAtFirst, !isSound { return result }
+        }
+      }
+    }
+    return result
   }
 }
 

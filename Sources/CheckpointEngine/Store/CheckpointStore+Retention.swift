@@ -52,7 +52,8 @@ extension CheckpointStore {
   /// Without it, a run that is killed between its saves and their retention again and again would
   /// leave more and more. Does nothing unless the run was resumed from the newest intact
   /// checkpoint and has saved nothing yet. What stays is made durable first, since the process
-  /// before may have died before it was; everything else is as for ``retain(last:)``.
+  /// before may have died before it was, and the last one that it knew to be durable stays as well;
+  /// everything else is as for ``retain(last:)``.
   ///
   /// - Parameter count: How many intact checkpoints stay, at least 1.
   /// - Returns: What was removed, and what was not and why.
@@ -116,6 +117,8 @@ extension CheckpointStore {
     var kept: [StoreEntry] = []
     var victims: [StoreEntry] = []
     var seen: Set<Identifier> = []
+    let acknowledged = lastAcknowledged(run, listing)
+    var isCovered = false
     for entry in listing.candidates {
       guard let header = entry.header else { continue }
       #if Mutants
@@ -125,17 +128,35 @@ extension CheckpointStore {
         header.checkpointIdentifier == run.resumedIdentifier && run.acknowledgedCount < count
       let isSpared = isResumed || listing.pins.contains(header.checkpointIdentifier)
       // What stays anyway need not be read to find out whether it counts.
-      if kept.count == count, isSpared { continue }
+      if kept.count >= count, isCovered, isSpared { continue }
       guard isIntact(entry), !uncertainGenerations.contains(header.generation),
         seen.insert(header.saveIdentifier).inserted
       else { continue }
-      if kept.count < count {
+      if kept.count < count || !isCovered {
         kept.append(entry)
+        isCovered = isCovered || header.generation <= acknowledged
       } else {
         victims.append(entry)
       }
     }
     return (kept, victims)
+  }
+
+  /// The last generation that is known to have been acknowledged; of those up to it, one must stay.
+  ///
+  /// Every one of this process's own that counts was. Before its first, it knows of the one that it
+  /// was resumed from only what its header says: its parent was acknowledged. Itself it may not have
+  /// been, because the directory could not be synced; its name may be forgotten then, and no later
+  /// sync would tell. If the parent is not there, nothing is known, and nothing goes.
+  private func lastAcknowledged(_ run: RunContext, _ listing: StoreListing) -> UInt64 {
+    if run.acknowledgedCount > 0 { return .max }
+    #if Mutants
+      if Mutant.isActive(.owedRetentionTrustsTheNewest) { return .max }
+    #endif
+    func header(_ identifier: Identifier?) -> CheckpointHeader? {
+      listing.candidates.lazy.compactMap(\.header).first { $0.checkpointIdentifier == identifier }
+    }
+    return header(header(run.resumedIdentifier)?.parentIdentifier)?.generation ?? 0
   }
 
   /// Whether a checkpoint counts; each file is verified once, unless this process saved it.
