@@ -131,7 +131,19 @@ final class Player {
     // Before it is opened: the temporaries of the dead are removed then, and count all the same.
     spent = disk.highestGeneration
     let store = try harness.open(disk)
-    guard let recovery = try store.recover(.step(step)) else { return }
+    let recovery: Recovery?
+    do {
+      recovery = try store.recover(.step(step))
+    } catch {
+      // A step of which nothing but damage is left is rightly refused, and nothing takes its place.
+      let isSpoiled = disk.checkpointNames.allSatisfy {
+        CheckpointName($0) != .checkpoint(step: step, generation: $0.generation)
+          || ledger.damaged.contains($0.generation)
+      }
+      guard error.code == .noIntactCheckpoint, isSpoiled else { throw error }
+      return
+    }
+    guard let recovery else { return }
     try require(recovery.reader.header.step == step, "another step was taken than \(step)")
     try recovery.reader.requireHolds(ledger.mayHold(recovery.reader.header.generation))
     store.continueRun(from: recovery.reader, choice: .deliberate)
