@@ -16,8 +16,10 @@ import re
 import sys
 
 import harness
-from harness import Call, Workplace
+import traces
+from harness import Workplace
 from syscall_sweep import SCENARIOS, TrainingSweep
+from traces import Call
 
 SYNCS = {"fsync", "fdatasync", "sync_file_range", "syncfs", "sync"}
 TEMPORARY = re.compile(r"(run )?\.step-\d{9}\.g\d{6}\.\*\.tmp")
@@ -97,7 +99,7 @@ class Trace:
             + names)
         writes = [i for i in on_it if calls[i].name == "pwrite64"]
         end = 0
-        for start, stop in harness.transfers(
+        for start, stop in traces.transfers(
                 [calls[i] for i in writes], "pwrite64", calls[on_it[0]].subject):
             self.require(start == end, f"it is written from start to end, at {end} as well")
             end = stop
@@ -177,8 +179,8 @@ class Trace:
                    if call.name == "fadvise64" and call.subject == new]
         self.require(len(dropped) == 1, "the new file's pages are dropped")
         byte_count = (self.sweep.work.store / new).stat().st_size
-        gaps = harness.gaps(
-            harness.transfers(before[dropped[0]:], "pread64", new), byte_count)
+        gaps = traces.gaps(
+            traces.transfers(before[dropped[0]:], "pread64", new), byte_count)
         self.require(not gaps, f"all of the new file is read back, {gaps} as well")
 
 
@@ -187,7 +189,8 @@ def main() -> int:
     parser.add_argument("--print", action="store_true", help="show the calls of each scenario")
     arguments = parser.parse_args()
     count = 0
-    with Workplace.create(arguments, is_traced=True) as work:
+    traces.require_strace()
+    with Workplace.create(arguments, in_memory=True) as work:
         for scenario in SCENARIOS:
             trace = Trace(TrainingSweep(work, scenario))
             if arguments.print:

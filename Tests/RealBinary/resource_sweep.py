@@ -21,7 +21,6 @@ import os
 import pathlib
 import resource
 import shutil
-import signal
 import stat
 import struct
 import subprocess
@@ -31,6 +30,7 @@ from typing import Callable, Iterator
 
 import harness
 from harness import Listing, Result, Workplace, could_not_run
+from stopped_writer import StoppedWriter
 
 OLD = "step-000000001.g000001.ckpt"
 NOBODY = 65534
@@ -39,8 +39,6 @@ FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IMMUTABLE_FL = 0x80086601, 0x40086602, 0x10
 
 
 class Suite:
-    stopped_steps = 100
-
     def __init__(self, work: Workplace, arguments) -> None:
         self.work, self.arguments = work, arguments
         self.cases = 0
@@ -322,86 +320,6 @@ class Suite:
             fcntl.ioctl(descriptor, FS_IOC_SETFLAGS, struct.pack("l", flags))
             os.close(descriptor)
 
-    # MARK: A stopped writer
-
-    def stopped(self) -> None:
-        """Its temporary file survives every opening of the store, with the lock and without."""
-        for has_lock in [True, False]:
-            writer = self.stop_in_save()
-            with harness.ended(writer):
-                self.check_stopped(writer, has_lock)
-
-    def check_stopped(self, writer: subprocess.Popen, has_lock: bool) -> None:
-        title = "a stopped writer" + ("" if has_lock else " whose .lock somebody removed")
-        temporaries = Listing.of(self.work.store).temporaries
-        before = harness.contents(self.work.store)
-        if not has_lock:
-            (self.work.store / ".lock").unlink()
-        found: list[str] = []
-        begin, attempts = time.monotonic(), 0
-        while attempts == 0 or time.monotonic() - begin < self.arguments.stopped:
-            attempts += 1
-            found += self.attempt(writer.pid if has_lock else None)
-            if Listing.of(self.work.store).temporaries != temporaries:
-                found.append(f"{temporaries} became {Listing.of(self.work.store).temporaries}")
-            if found:
-                break
-        found += harness.store_violations(self.work, before, before, None)
-        if has_lock:
-            writer.send_signal(signal.SIGCONT)
-            output, errors = writer.communicate(timeout=60)
-            result = Result(writer.returncode, output, errors)
-            if result.status != 0 or result.digest != self.stopped_digest:
-                found.append(f"continued, it ended with {result.status}: {errors[-300:]}")
-        else:
-            # With its lock gone it is no writer of this store any more.
-            writer.kill()
-            writer.communicate()
-            found += self.attempt(None)
-        if Listing.of(self.work.store).temporaries:
-            found.append("the temporary file of an ended writer stays")
-        self.case(f"{title}, {attempts} attempts", found)
-        print(f"{title}: {attempts} attempts in {time.monotonic() - begin:.1f} s", flush=True)
-
-    def stop_in_save(self) -> subprocess.Popen:
-        """A run that was stopped while it had a temporary file."""
-        command = self.work.train(max_steps=self.stopped_steps, width=self.width)
-        self.work.clear()
-        self.stopped_digest = self.work.run(command, timeout=120).digest
-        for _ in range(20):
-            self.work.clear()
-            writer = subprocess.Popen(
-                command, cwd=self.work.path, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            while writer.poll() is None:
-                listing = Listing.of(self.work.store)
-                if len(listing.checkpoints) >= 2 and listing.temporaries:
-                    writer.send_signal(signal.SIGSTOP)
-                    os.waitid(os.P_PID, writer.pid, os.WSTOPPED | os.WNOWAIT)
-                    if Listing.of(self.work.store).temporaries:
-                        return writer
-                    writer.send_signal(signal.SIGCONT)
-            writer.communicate()
-        could_not_run("a run could not be stopped in the middle of a save")
-
-    def attempt(self, holder: int | None) -> list[str]:
-        """Another process opens the store: to train, and to verify."""
-        command = [*self.work.train(max_steps=self.stopped_steps, width=self.width),
-                   "--resume_from_checkpoint"]
-        found: list[str] = []
-        if holder is not None:
-            result = self.work.run([*command, "--lock_timeout", "0.1"])
-            if result.status != 1 or f"by process {holder}" not in result.errors:
-                found.append(f"not told that it is busy: {result.status} {result.errors[-300:]}")
-        else:
-            result = self.work.run(command)
-            if result.status != 0 or result.digest != self.stopped_digest:
-                found.append(f"without a lock: {result.status} {result.errors[-300:]}")
-        verified = self.work.verify().result
-        if verified.status != 0:
-            found.append(f"ckpt-verify: {verified.status} {verified.output[-300:]}")
-        return found
-
 
 def main() -> int:
     parser = harness.parser(__doc__)
@@ -415,7 +333,7 @@ def main() -> int:
     with Workplace.create(arguments) as work:
         suite = Suite(work, arguments)
         for part in [suite.file_sizes, suite.open_files, suite.odd_paths, suite.odd_entries,
-                     suite.closed_places, suite.stopped]:
+                     suite.closed_places, StoppedWriter(suite).run]:
             part()
     for violation in suite.violations[:200]:
         print(f"VIOLATION {violation}")

@@ -21,7 +21,6 @@ died of the kill at that call. The programs run on one thread, so that the calls
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import shutil
 import sys
@@ -29,99 +28,11 @@ import time
 from typing import Callable, Iterator
 
 import harness
-from harness import Call, Listing, Result, Workplace, could_not_run
-
-ERRORS = {"EIO": 5, "ENOSPC": 28, "EINTR": 4, "EDQUOT": 122, "EROFS": 30, "EMFILE": 24}
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """One call of a run: the n-th of its name, from the start of the process."""
-
-    call: Call
-    ordinal: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    place: Place
-    kind: str  # kill, once, sticky
-    error: str | None = None
-
-    @property
-    def injection(self) -> str:
-        name, when = self.place.call.name, self.place.ordinal
-        if self.kind == "kill":
-            return f"{name}:signal=KILL:when={when}"
-        return f"{name}:error={self.error}:when={when}{'+' if self.kind == 'sticky' else ''}"
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.error or ''} {self.place.call.name}:{self.place.ordinal}"
-
-
-def places(calls: list[Call], begins: Callable[[Call], bool]) -> list[Place]:
-    """The calls from the first that `begins`, each counted from the start of the process."""
-    if len({call.thread for call in calls}) != 1:
-        could_not_run("the program uses several threads: strace counts calls for each of them")
-    counts: collections.Counter[str] = collections.Counter()
-    result: list[Place] = []
-    has_begun = False
-    for call in calls:
-        counts[call.name] += 1
-        has_begun = has_begun or begins(call)
-        if has_begun:
-            result.append(Place(call, counts[call.name]))
-    return result
-
-
-def did_happen(case: Case, result: Result, calls: list[Call]) -> bool:
-    """Whether strace disturbed the very call that the undisturbed run made at this place."""
-    meant = case.place.call
-    if case.kind == "kill":
-        same = [call for call in calls if call.name == meant.name]
-        return (result.status == -9 and len(same) == case.place.ordinal
-                and same[-1].subject == meant.subject and same[-1].result.startswith("?"))
-    injected = [call for call in calls if call.is_injected and call.name == meant.name]
-    return bool(injected) and injected[0].subject == meant.subject
-
-
-def is_named(call: Call, said: str) -> bool:
-    """Whether a message says which call failed."""
-    return any(
-        f"{name} failed with" in said or f"{name} of the directory failed" in said
-        for name in harness.REPORTED_NAMES.get(call.name, [call.name]))
-
-
-class Tally:
-    """Counts cases and violations, a line for each group."""
-
-    def __init__(self) -> None:
-        self.cases = 0
-        self.missed = 0
-        self.violations: list[str] = []
-
-    def group(self, title: str, cases: list[Case], check: Callable[[Case], list[str] | None]):
-        start, done, missed, wrong = time.monotonic(), 0, 0, 0
-        said = len(self.violations)
-        for case in cases:
-            found = check(case)
-            if found is None:
-                missed += 1
-                self.violations.append(f"{title}: {case}: the call was not reached as counted")
-                continue
-            done += 1
-            wrong += bool(found)
-            for violation in found:
-                self.violations.append(f"{title}: {case} ({case.place.call}): {violation}")
-        self.cases += done
-        self.missed += missed
-        for violation in self.violations[said:][:50]:
-            print(f"VIOLATION {violation}")
-        print(f"{title:34} {done:5} cases  {missed} not reached  {wrong} with violations  "
-              f"{time.monotonic() - start:6.1f} s", flush=True)
-
-
-# MARK: train-lm
+import traces
+from harness import Listing, Result, Workplace, could_not_run
+from sweep_cases import ERRORS, Case, Place, Tally, did_happen, is_named, places
+from tool_sweep import TOOLS, ToolSweep
+from traces import Call
 
 
 @dataclasses.dataclass
@@ -183,9 +94,9 @@ class TrainingSweep:
                        if not self.is_other(place.call)]
 
     def trace(self, command: list[str], *more: str, calls: list[str] | None = None):
-        names = calls or harness.STORAGE_CALLS
+        names = calls or traces.STORAGE_CALLS
         extra = [injection.split(":")[0] for injection in self.scenario.always]
-        return harness.traced(
+        return traces.traced(
             self.work, command, {*names, *extra}, [*self.scenario.always, *more])
 
     def make_template(self) -> None:
@@ -316,89 +227,6 @@ class TrainingSweep:
             self.work, promised + harness.acknowledged(result), before, self.scenario.limit)
 
 
-# MARK: Tools that read
-
-
-@dataclasses.dataclass
-class Tool:
-    """A tool that reads a store and changes nothing."""
-
-    name: str
-    arguments: list[str]
-    # Calls whose failure must not change the answer.
-    harmless: Callable[[Call], bool]
-
-
-def is_harmless_to_verify(call: Call) -> bool:
-    """A lock is only taken so that retention waits; closing loses nothing that was read; and that
-    a name still stands for the open file is asked so that retention is noticed."""
-    return call.name in ("flock", "close", "fadvise64") or (
-        call.name == "newfstatat" and call.subject.endswith(".ckpt") and "AT_EMPTY_PATH"
-        not in call.arguments)
-
-
-# A tool of the same kind is one more line here.
-TOOLS = [
-    Tool("ckpt-verify", ["--jobs", "1", "--json", harness.STORE], is_harmless_to_verify),
-]
-
-
-class ToolSweep:
-    def __init__(self, work: Workplace, tool: Tool) -> None:
-        self.work, self.tool = work, tool
-        self.command = [str(work.programs / tool.name), *tool.arguments]
-        work.clear()
-        if work.run(work.train(max_steps=2)).status != 0:
-            could_not_run("the store to read could not be made")
-        self.before = harness.contents(work.store)
-        result, calls = harness.traced(work, self.command, harness.STORAGE_CALLS)
-        if result.status != 0:
-            could_not_run(f"{tool.name} failed undisturbed: {result.errors}")
-        self.output = result.output
-        self.places = [
-            place for place in places(calls, lambda call: harness.STORE in call.names)
-            if place.call.name != "write"]
-
-    def cases(self, kind: str, errors: list[str | None]) -> list[Case]:
-        return [Case(place, kind, error) for error in errors for place in self.places]
-
-    def check(self, case: Case) -> list[str] | None:
-        result, calls = harness.traced(
-            self.work, self.command, {case.place.call.name, "pread64"}, [case.injection])
-        if not did_happen(case, result, calls):
-            return None
-        found: list[str] = []
-        if harness.contents(self.work.store) != self.before or Listing.of(self.work.store).others:
-            found.append("the store was changed")
-        if case.kind == "kill":
-            return found
-        said = result.output + result.errors
-        if result.timed_out or result.status not in (0, 2):
-            return [*found, f"status {result.status}: {said[-600:]}"]
-        if result.status == 0:
-            # What failed once may have been asked again.
-            found += [f"called intact, and not read: {gap}" for gap in self.unread(calls)]
-            if result.output != self.output:
-                found.append(f"another answer than undisturbed: {result.output}")
-            return found
-        if case.kind == "once" and (
-                case.error == "EINTR" or self.tool.harmless(case.place.call)):
-            found.append(f"a harmless failure counts: {said[-600:]}")
-        if f"(errno {ERRORS[case.error]})" not in said or not is_named(case.place.call, said):
-            found.append(f"call or errno is not named: {said[-600:]}")
-        if '"damaged",' in result.output:
-            found.append(f"what cannot be read is called damaged: {said[-600:]}")
-        return found
-
-    def unread(self, calls: list[Call]) -> list[str]:
-        return [
-            f"{name} {gap}" for name, data in self.before.items()
-            for gap in harness.gaps(harness.transfers(calls, "pread64", name), len(data))]
-
-
-# MARK: The suite
-
-
 def groups(
     work: Workplace, arguments
 ) -> Iterator[tuple[str, list[Case], Callable[[Case], list[str] | None]]]:
@@ -437,7 +265,8 @@ def main() -> int:
     parser.add_argument("--only", metavar="TEXT", help="only scenarios and tools named so")
     arguments = parser.parse_args()
     start, tally = time.monotonic(), Tally()
-    with Workplace.create(arguments, is_traced=True) as work:
+    traces.require_strace()
+    with Workplace.create(arguments, in_memory=True) as work:
         for title, cases, check in groups(work, arguments):
             tally.group(title, cases, check)
     print(f"{tally.cases} cases, {tally.missed} not reached, {len(tally.violations)} violations, "
