@@ -42,8 +42,6 @@ struct StoreScript {
   var holds: [String: CheckpointHold] = [:]
   /// Whether calls may fail.
   var isFaulty = false
-  /// Whether a failed sync of the directory has forgotten changes that nobody can sync any more.
-  var hasLostNames = false
   private let compression: Compression
   private var step: UInt64 = 0
 
@@ -176,8 +174,7 @@ struct StoreScript {
   }
 
   private mutating func retain(last count: Int, finishing: Bool) throws {
-    // Until the power fails, nothing makes such names durable, and a new process does not know.
-    guard let store, !(finishing && hasLostNames) else { return }
+    guard let store else { return }
     let before = checkpoints
     let report = finishing ? store.finishRetention(last: count) : store.retain(last: count)
     trace("retention of \(count), finishing: \(finishing): \(report)")
@@ -240,7 +237,6 @@ struct StoreScript {
     disk = disk.postCrashState(choosing: &generator)
     disk.capacity = nil
     isFaulty = false
-    hasLostNames = false
     try ledger.check(disk, at: Self.path)
     try reopen(&source)
     try require(store != nil, "a store cannot be opened after a crash")
@@ -270,7 +266,6 @@ struct StoreScript {
     ])
     isFaulty = true
     trace("\(disk.faultPlan), capacity \(disk.capacity ?? 0)")
-    if case .errorLosingChanges = effect { hasLostNames = true }
   }
 
   private mutating func clearFaults() {

@@ -30,14 +30,23 @@ final class ChunkPipeline {
     self.saveIdentifier = saveIdentifier
     self.output = output
     self.pool = pool
-    let capacity = max(tensors.grid.chunkByteCount, Self.slotByteCountMin)
+    // No more than there is to save: small states are saved often, and by many in the tests.
+    let capacity = min(
+      max(tensors.grid.chunkByteCount, Self.slotByteCountMin),
+      tensors.chunkCount * tensors.grid.chunkByteCount)
+    let pieceCountMax = min(Self.slotPieceCountMax, tensors.chunkCount)
     // Two more than threads: one being filled, one being written.
     let count = pool.threadCount == 0 ? 1 : pool.threadCount + 2
-    slots = (0..<count).map { _ in EncodingSlot(capacity: capacity, compression: compression) }
+    slots = (0..<count).map { _ in
+      EncodingSlot(
+        capacity: capacity, pieceCountMax: pieceCountMax, compression: compression)
+    }
   }
 
   /// Small chunks are collected up to this size and encoded and written together.
   private static let slotByteCountMin = 256 << 10
+  /// The most of them.
+  private static let slotPieceCountMax = 2048
 
   deinit {
     // After a failure, workers may still be in the slots' buffers.

@@ -26,13 +26,13 @@ final class EncodingSlot {
     var bufferOffset: Int
   }
 
-  /// The most chunks in one slot; bounds the room for frames and padding.
-  static let pieceCountMax = 2048
   private static let bufferAlignment = 4096
 
   private let raw: UnsafeMutableRawBufferPointer
   private let output: UnsafeMutableRawBufferPointer
   private let deflater: Deflater?
+  /// The most chunks in the slot; bounds the room for frames and padding.
+  private let pieceCountMax: Int
   private(set) var pieces: [Piece] = []
   private(set) var filledByteCount = 0
   /// The encoded chunks, with frame offsets from the start of this slot's output.
@@ -40,9 +40,10 @@ final class EncodingSlot {
   private(set) var outputByteCount = 0
   var job: Job?
 
-  init(capacity: Int, compression: Compression) {
+  init(capacity: Int, pieceCountMax: Int, compression: Compression) {
+    self.pieceCountMax = pieceCountMax
     let alignment = Int(Layout.alignment)
-    let overhead = Self.pieceCountMax * (ChunkFrame.byteCount + alignment)
+    let overhead = pieceCountMax * (ChunkFrame.byteCount + alignment)
     unsafe raw = .allocate(byteCount: capacity, alignment: Self.bufferAlignment)
     unsafe output = .allocate(byteCount: capacity + overhead, alignment: Self.bufferAlignment)
     deflater = compression.method == .deflate ? Deflater() : nil
@@ -56,7 +57,7 @@ final class EncodingSlot {
 
   /// Whether a chunk of this size can still be begun.
   func hasRoom(for rawByteCount: Int) -> Bool {
-    unsafe raw.count - filledByteCount >= rawByteCount && pieces.count < Self.pieceCountMax
+    unsafe raw.count - filledByteCount >= rawByteCount && pieces.count < pieceCountMax
   }
 
   func begin(_ identity: ChunkIdentity, rawOffset: UInt64) {
