@@ -237,6 +237,9 @@ struct StoreScript {
     disk = disk.postCrashState(choosing: &generator)
     disk.capacity = nil
     isFaulty = false
+    // A name that is gone for good may be given again, to a file that nobody has touched.
+    ledger.damaged.formIntersection(names)
+    pinnedNames.formIntersection(names)
     try ledger.check(disk, at: Self.path)
     try reopen(&source)
     try require(store != nil, "a store cannot be opened after a crash")
