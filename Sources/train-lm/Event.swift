@@ -15,7 +15,9 @@ struct Event {
     Event("started", [("seed", .uint(seed)), ("max_steps", .int(Int64(maxSteps)))])
   }
 
-  static func resumed(_ checkpoint: ResumedCheckpoint, _ result: ResumeResult) -> Event {
+  static func resumed(
+    _ checkpoint: ResumedCheckpoint, _ result: ResumeResult, digest: String
+  ) -> Event {
     Event(
       "resumed",
       [
@@ -31,6 +33,7 @@ struct Event {
             })
         ),
         ("removed", .array(result.retention.removed.map { .string($0) })),
+        ("state_sha256", .string(digest)),
       ])
   }
 

@@ -64,7 +64,7 @@ struct TrainingRun {
       return
     }
     savedStep = checkpoint.step
-    emit(.resumed(checkpoint, result))
+    emit(.resumed(checkpoint, result, digest: try stateDigest(of: trainer)))
     progress.note(
       "Resumed after step \(checkpoint.step) from \(escaped(checkpoint.path)); "
         + "\(options.configuration.maxSteps) steps in all.")
