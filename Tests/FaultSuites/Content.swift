@@ -4,7 +4,7 @@ import CheckpointStorage
 import CheckpointTesting
 
 // What the scenarios save: small, and yet with chunks that deflate and chunks that do not, a tensor
-// of several chunks, one without elements, a scalar, and a value.
+// of several chunks, one without elements, a scalar, and values, one of which takes blocks of its own.
 
 extension Ledger.Content {
   /// Eight rows; some chunks deflate, some do not.
@@ -16,6 +16,11 @@ extension Ledger.Content {
     }
   }
 
+  /// Two blocks and a part of another.
+  var blocks: [UInt8] {
+    [UInt8](repeating: UInt8(truncatingIfNeeded: step) &+ 101 &* writer, count: 9000)
+  }
+
   var counter: [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: step >> (8 * $0)) } }
 
   func plan() throws(CheckpointError) -> SavePlan {
@@ -24,6 +29,7 @@ extension Ledger.Content {
     try plan.append(TensorDescriptor(name: "nothing", dtype: .float32, shape: [0, 3]))
     try plan.append(TensorDescriptor(name: "counter", dtype: .uint64, shape: []))
     plan.metadata[.state, "step"] = .uint64(step)
+    plan.metadata[.state, "blocks"] = .bytes(blocks)
     return plan
   }
 }
@@ -50,6 +56,7 @@ extension CheckpointReader {
     let nothing = try read("nothing")
     let isHeld = contents.contains {
       $0.matrix == matrix && $0.counter == counter && $0.step == header.step
+        && metadata[.state, "blocks"] == .bytes($0.blocks)
     }
     try require(
       isHeld && nothing.isEmpty && metadata[.state, "step"] == .uint64(header.step),

@@ -164,8 +164,8 @@ extension CheckpointStore {
       ", \($0.availableByteCount) bytes were free"
     }
     result.message +=
-      " The save needed at most \(blueprint.byteCountMax) bytes, \(output.byteCount) were "
-      + "written\(free ?? "")."
+      " The save needed at most \(blueprint.byteCountMax) bytes, "
+      + "\(output.writtenByteCount) were written\(free ?? "")."
     return result
   }
 }
