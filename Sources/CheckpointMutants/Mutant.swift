@@ -12,6 +12,7 @@ package enum Mutant: String, CaseIterable, Sendable {
   case copiesCountTwice
   case emptyDirectoryTrusted, renameErrorBelieved, failedTemporaryStays, abandonedTemporaryStays
   case closeRepeatedAfterInterrupt, interruptsNotRetried, interruptedSyncNotChecked
+  case shutdownOverlooked
   case rawChecksumUnchecked, storedChecksumUnchecked, identityLeftOutOfChecksum
   case frameUnchecked, frontTableUnchecked, paddingUnchecked, sectionChecksumUnchecked
   case unreadableCalledDamaged, holdForgotten
@@ -52,6 +53,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .closeRepeatedAfterInterrupt: "close is called again after EINTR"
     case .interruptsNotRetried: "a call that a signal interrupts is not repeated"
     case .interruptedSyncNotChecked: "an interrupted fsync counts as done"
+    case .shutdownOverlooked: "a directory of a file system that shut itself down counts as synced"
     case .rawChecksumUnchecked: "what a chunk decodes to is not checked"
     case .storedChecksumUnchecked: "what is read is not checked"
     case .identityLeftOutOfChecksum: "a chunk's checksum does not say which chunk it is"

@@ -27,7 +27,7 @@ import Testing
         trace == [
           "openat temporary", "flock temporary", "fallocate temporary", "pwrite64 temporary",
           "fstat temporary", "ftruncate temporary", "fsync temporary", "close temporary",
-          "renameat2 temporary", "fsync /run",
+          "renameat2 temporary", "fsync /run", "fstat /run",
         ])
     }
   }

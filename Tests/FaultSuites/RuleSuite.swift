@@ -21,6 +21,7 @@ package enum RuleSuite {
     ("the only predecessor stays until the new file was read back", readsBack),
     ("the checkpoint resumed from stays until the run has its own", sparesTheResumedOne),
     ("a write that failed is never forgotten", remembersFailedWrites),
+    ("a file system that shuts itself down acknowledges nothing", noticesAShutdown),
     ("a second copy of a file neither counts nor goes", countsAFileOnce),
   ]
 
@@ -126,6 +127,28 @@ package enum RuleSuite {
         code == .outOfSpace && name.generation == 1,
         "write \(occurrence) failed, and the save says \(code as Any); there is \(name)")
     }
+  }
+
+  /// XFS reports success of a directory's fsync then, and nothing else succeeds.
+  private static func noticesAShutdown(_ harness: Harness) throws {
+    func resumed() throws -> (SimulatedDisk, CheckpointStore) {
+      let disk = try Self.disk(harness, [.save(step: 1)])
+      let store = try harness.open(disk)
+      try store.resume(.latest)
+      return (disk, store)
+    }
+    let (rehearsal, first) = try resumed()
+    let start = rehearsal.operationCount
+    try first.save(Ledger.Content(step: 2))
+    let calls = rehearsal.operations[start...]
+    let published = calls.prefix { $0.kind != .rename }
+    let (disk, store) = try resumed()
+    disk.faultPlan = FaultPlan([
+      .init(.sync, occurrence: published.count { $0.kind == .sync }, .ignored, .always),
+      .init(.status, occurrence: published.count { $0.kind == .status }, .error(EIO), .always),
+    ])
+    let code = try code { _ = try store.save(Ledger.Content(step: 2)) }
+    try require(code == .durabilityUnknown, "the save says \(code as Any)")
   }
 
   private static func countsAFileOnce(_ harness: Harness) throws {

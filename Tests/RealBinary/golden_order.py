@@ -110,6 +110,9 @@ class Trace:
         self.require(
             calls[published + 1].name == "fsync" and calls[published + 1].path == self.store,
             "the directory is synced next", calls[published + 1])
+        self.require(
+            calls[published + 2].name == "newfstatat" and calls[published + 2].path == self.store,
+            "whether it is still there is asked", calls[published + 2])
         event = next(i for i, call in enumerate(calls) if i > first and call.name == "write")
         self.require(
             '\\"event\\":\\"saved\\"' in calls[event].arguments, "the event follows", calls[event])
