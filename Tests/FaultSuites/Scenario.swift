@@ -82,8 +82,8 @@ package struct Scenario: Hashable, Sendable, CustomStringConvertible {
       [.restart, .save(step: 3), .retain(last: 1)]),
     Scenario(
       "retention beside a damaged file",
-      after: [.save(step: 1), .save(step: 2), .save(step: 3), .damage],
-      [.restart, .save(step: 4), .retain(last: 2)]),
+      after: [.save(step: 1), .save(step: 2), .save(step: 3), .save(step: 4), .damage],
+      [.restart, .save(step: 5), .retain(last: 3)]),
     Scenario(
       "owed retention", after: [.save(step: 1), .save(step: 2), .save(step: 3)],
       [.finishRetention(last: 1), .save(step: 4)]),
