@@ -102,7 +102,7 @@ struct StoreScript {
       let store = try CheckpointStore(Self.path, for: .writing, options: options())
       ledger.beginProcess()
       self.store = store
-      if !isFaulty {
+      if !isFaulty, !disk.hasCrashed {
         try require(!names.contains { $0.hasSuffix(".tmp") }, "a temporary file is left over")
       }
       try resume(store)
