@@ -59,7 +59,8 @@ let package = Package(
 
     // MARK: Tests
     .executableTarget(  // what Tests/FileSystems/power_cut.py runs on real file systems
-      name: "store-driver", dependencies: ["CheckpointEngine", "CommandLineTool"],
+      name: "store-driver",
+      dependencies: ["CheckpointEngine", "CheckpointTesting", "CommandLineTool"],
       path: "Tests/FileSystems/store-driver"),
     .target(  // what ordinary tests and fuzzers share; Fuzz links it into libFuzzer's programs
       name: "FuzzHarness",

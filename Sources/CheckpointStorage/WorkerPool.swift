@@ -66,4 +66,15 @@ package final class WorkerPool: Sendable {
       loop.end()
     }
   }
+
+  /// Calls `body` for every index below `count`, several at once; returns the results in order.
+  package func map<Result>(_ count: Int, _ body: (Int) -> Result) -> [Result] {
+    // An array without capacity is one that all threads share, and its count would be written.
+    guard count > 0 else { return [] }
+    return unsafe [Result](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      // SAFETY: `forEach` hands out every index below `count` exactly once.
+      forEach(count) { index in unsafe buffer.initializeElement(at: index, to: body(index)) }
+      initializedCount = count
+    }
+  }
 }

@@ -27,6 +27,12 @@ import Testing
     #expect(order == [0, 1, 2, 3, 4])
   }
 
+  @Test(arguments: [0, 2]) func mapKeepsTheOrder(threadCount: Int) {
+    let pool = WorkerPool(threadCount: threadCount)
+    #expect(pool.map(0) { $0 }.isEmpty)
+    #expect(pool.map(100) { "\($0)" } == (0..<100).map(String.init))
+  }
+
   @Test func forEachUsesTheThreadsOfThePool() {
     // Each index waits until all three run at once, so this ends only if they do.
     let pool = WorkerPool(threadCount: 2)

@@ -1,4 +1,5 @@
 import CheckpointStorage
+import CheckpointTesting
 
 #if canImport(Darwin)
   import Darwin
@@ -7,8 +8,8 @@ import CheckpointStorage
 #endif
 
 /// A disk behind a liar.
-final class LyingBackend: StorageBackend {
-  private let disk: any StorageBackend
+final class LyingBackend: ForwardingBackend {
+  let base: any StorageBackend
   private let lie: StorageLie
   private let storePath: String
   private let known = Protected(Known())
@@ -20,7 +21,7 @@ final class LyingBackend: StorageBackend {
   }
 
   init(_ disk: any StorageBackend, _ lie: StorageLie, storePath: String) {
-    self.disk = disk
+    base = disk
     self.lie = lie
     self.storePath = storePath
   }
@@ -34,13 +35,9 @@ final class LyingBackend: StorageBackend {
   }
 
   func openDirectory(_ path: String) throws(StorageError) -> Descriptor {
-    let descriptor = try disk.openDirectory(path)
+    let descriptor = try base.openDirectory(path)
     known.withLock { $0.directories[descriptor.rawValue] = path }
     return descriptor
-  }
-
-  func makeDirectory(_ path: String, permissions: UInt32) throws(StorageError) {
-    try disk.makeDirectory(path, permissions: permissions)
   }
 
   func open(
@@ -48,12 +45,12 @@ final class LyingBackend: StorageBackend {
   ) throws(StorageError) -> Descriptor {
     let descriptor: Descriptor
     do throws(StorageError) {
-      descriptor = try disk.open(name, in: directory, for: purpose)
+      descriptor = try base.open(name, in: directory, for: purpose)
     } catch {
       guard lie == .creatingReusesAFile, error.errno == EEXIST,
         case .creating(let permissions) = purpose
       else { throw error }
-      descriptor = try disk.open(name, in: directory, for: .locking(permissions: permissions))
+      descriptor = try base.open(name, in: directory, for: .locking(permissions: permissions))
     }
     known.withLock { $0.names[descriptor.rawValue] = name }
     return descriptor
@@ -61,24 +58,17 @@ final class LyingBackend: StorageBackend {
 
   func close(_ descriptor: Descriptor) throws(StorageError) {
     do throws(StorageError) {
-      try disk.close(descriptor)
+      try base.close(descriptor)
     } catch {
       if lie != .closeErrorHidden { throw error }
     }
-  }
-
-  func read(
-    _ descriptor: Descriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
-  ) throws(StorageError) -> Int {
-    // SAFETY: the caller's buffer is passed on for this call only.
-    unsafe try disk.read(descriptor, into: buffer, at: offset)
   }
 
   func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {
     do throws(StorageError) {
-      let count = try disk.write(descriptor, bytes, at: offset)
+      let count = try base.write(descriptor, bytes, at: offset)
       return lie == .shortWriteTakenForWhole ? bytes.byteCount : count
     } catch {
       if lie == .writeErrorHidden { return bytes.byteCount }
@@ -91,56 +81,20 @@ final class LyingBackend: StorageBackend {
       switch lie {
       case .directorySyncDropped where path == storePath: return
       case .createdDirectorySyncDropped where path != storePath: return
-      case .directorySyncErrorHidden: try? disk.sync(descriptor)
-      default: try disk.sync(descriptor)
+      case .directorySyncErrorHidden: try? base.sync(descriptor)
+      default: try base.sync(descriptor)
       }
       return
     }
     switch lie {
     case .fileSyncDropped: return
-    case .fileSyncErrorHidden: try? disk.sync(descriptor)
+    case .fileSyncErrorHidden: try? base.sync(descriptor)
     case .renameBeforeSync where name(descriptor).hasSuffix(".tmp"): return
     case .fileSyncRepeated:
-      for _ in 0..<3 { if (try? disk.sync(descriptor)) != nil { return } }
-      try disk.sync(descriptor)
-    default: try disk.sync(descriptor)
+      for _ in 0..<3 { if (try? base.sync(descriptor)) != nil { return } }
+      try base.sync(descriptor)
+    default: try base.sync(descriptor)
     }
-  }
-
-  func preallocate(_ descriptor: Descriptor, byteCount: UInt64) throws(StorageError) {
-    try disk.preallocate(descriptor, byteCount: byteCount)
-  }
-
-  func truncate(_ descriptor: Descriptor, to byteCount: UInt64) throws(StorageError) {
-    try disk.truncate(descriptor, to: byteCount)
-  }
-
-  func setPermissions(
-    _ descriptor: Descriptor, _ permissions: UInt32
-  ) throws(StorageError) {
-    try disk.setPermissions(descriptor, permissions)
-  }
-
-  func dropCache(_ descriptor: Descriptor) throws(StorageError) {
-    try disk.dropCache(descriptor)
-  }
-
-  func status(_ descriptor: Descriptor) throws(StorageError) -> FileStatus {
-    try disk.status(descriptor)
-  }
-
-  func status(
-    _ name: String, in directory: Descriptor
-  ) throws(StorageError) -> FileStatus {
-    try disk.status(name, in: directory)
-  }
-
-  func list(_ directory: Descriptor) throws(StorageError) -> [String] {
-    try disk.list(directory)
-  }
-
-  func space(_ directory: Descriptor) throws(StorageError) -> FileSystemSpace {
-    try disk.space(directory)
   }
 
   func lock(_ descriptor: Descriptor, _ kind: LockKind) throws(StorageError) -> Bool {
@@ -151,7 +105,7 @@ final class LyingBackend: StorageBackend {
       // The one that creates it does not lock it; the janitor finds nobody in its way.
       return true
     case .victimsLockSkipped where name.hasSuffix(".ckpt") && kind == .exclusive: return true
-    default: return try disk.lock(descriptor, kind)
+    default: return try base.lock(descriptor, kind)
     }
   }
 
@@ -159,30 +113,20 @@ final class LyingBackend: StorageBackend {
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) {
     do throws(StorageError) {
-      try disk.renameExclusively(name, to: target, in: directory)
+      try base.renameExclusively(name, to: target, in: directory)
     } catch {
       switch lie {
       case .renameErrorHidden: return
       case .publishingReplaces where error.errno == EEXIST:
-        try disk.unlink(target, in: directory)
-        try disk.renameExclusively(name, to: target, in: directory)
+        try base.unlink(target, in: directory)
+        try base.renameExclusively(name, to: target, in: directory)
       default: throw error
       }
     }
     if lie == .renameBeforeSync {
-      let file = try disk.open(target, in: directory, for: .reading)
-      try disk.sync(file)
-      try disk.close(file)
+      let file = try base.open(target, in: directory, for: .reading)
+      try base.sync(file)
+      try base.close(file)
     }
-  }
-
-  func link(
-    _ name: String, to target: String, in directory: Descriptor
-  ) throws(StorageError) {
-    try disk.link(name, to: target, in: directory)
-  }
-
-  func unlink(_ name: String, in directory: Descriptor) throws(StorageError) {
-    try disk.unlink(name, in: directory)
   }
 }

@@ -1,7 +1,8 @@
 internal import CheckpointStorage
+internal import CheckpointTesting
 
 /// The real system calls, some of them left out, and something done after each.
-final class MeddlingBackend: StorageBackend {
+final class MeddlingBackend: ForwardingBackend {
   /// What a writer leaves out of the protocol.
   enum Writer: String, CaseIterable {
     case ours
@@ -18,7 +19,7 @@ final class MeddlingBackend: StorageBackend {
     var reservesRoom: Bool { self != .naive && self != .noFileSync && self != .retrySync }
   }
 
-  private let real = PosixBackend()
+  let base: any StorageBackend = PosixBackend()
   private let writer: Writer
   private let neighbour: Int32?
   private let shutDownIndex: Int?
@@ -65,34 +66,34 @@ final class MeddlingBackend: StorageBackend {
     defer { changed() }
     let isDirectory = directories.withLock { $0.contains(descriptor.rawValue) }
     switch writer {
-    case .ours, .noWriteCheck: try real.sync(descriptor)
-    case .noFileSync: if isDirectory { try real.sync(descriptor) }
-    case .noDirectorySync: if !isDirectory { try real.sync(descriptor) }
+    case .ours, .noWriteCheck: try base.sync(descriptor)
+    case .noFileSync: if isDirectory { try base.sync(descriptor) }
+    case .noDirectorySync: if !isDirectory { try base.sync(descriptor) }
     case .naive: break
     case .retrySync:
-      for _ in 0..<10 where (try? real.sync(descriptor)) != nil { return }
-      try real.sync(descriptor)
+      for _ in 0..<10 where (try? base.sync(descriptor)) != nil { return }
+      try base.sync(descriptor)
     }
   }
 
   func preallocate(_ descriptor: Descriptor, byteCount: UInt64) throws(StorageError) {
     guard writer.reservesRoom else { return }
     defer { changed() }
-    try real.preallocate(descriptor, byteCount: byteCount)
+    try base.preallocate(descriptor, byteCount: byteCount)
   }
 
   // MARK: Calls that change something
 
   func makeDirectory(_ path: String, permissions: UInt32) throws(StorageError) {
     defer { changed() }
-    try real.makeDirectory(path, permissions: permissions)
+    try base.makeDirectory(path, permissions: permissions)
   }
 
   func open(
     _ name: String, in directory: Descriptor, for purpose: OpenPurpose
   ) throws(StorageError) -> Descriptor {
     defer { if purpose != .reading { changed() } }
-    return try real.open(name, in: directory, for: purpose)
+    return try base.open(name, in: directory, for: purpose)
   }
 
   func write(
@@ -100,12 +101,12 @@ final class MeddlingBackend: StorageBackend {
   ) throws(StorageError) -> Int {
     defer { changed() }
     do {
-      return try real.write(descriptor, bytes, at: offset)
+      return try base.write(descriptor, bytes, at: offset)
     } catch {
       guard writer == .noWriteCheck else { throw error }
       // The kernel lets everything after a failed write succeed, also on a file with a hole.
-      let byteCount = try real.status(descriptor).byteCount
-      try real.truncate(descriptor, to: max(byteCount, offset + UInt64(bytes.byteCount)))
+      let byteCount = try base.status(descriptor).byteCount
+      try base.truncate(descriptor, to: max(byteCount, offset + UInt64(bytes.byteCount)))
       return bytes.byteCount
     }
   }
@@ -113,67 +114,36 @@ final class MeddlingBackend: StorageBackend {
   func truncate(_ descriptor: Descriptor, to byteCount: UInt64) throws(StorageError) {
     guard writer.reservesRoom else { return }
     defer { changed() }
-    try real.truncate(descriptor, to: byteCount)
+    try base.truncate(descriptor, to: byteCount)
   }
 
   func renameExclusively(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) {
     defer { changed() }
-    try real.renameExclusively(name, to: target, in: directory)
+    try base.renameExclusively(name, to: target, in: directory)
   }
 
   func link(_ name: String, to target: String, in directory: Descriptor) throws(StorageError) {
     defer { changed() }
-    try real.link(name, to: target, in: directory)
+    try base.link(name, to: target, in: directory)
   }
 
   func unlink(_ name: String, in directory: Descriptor) throws(StorageError) {
     defer { changed() }
-    try real.unlink(name, in: directory)
+    try base.unlink(name, in: directory)
   }
 
   // MARK: Calls that do not
 
   func openDirectory(_ path: String) throws(StorageError) -> Descriptor {
-    let descriptor = try real.openDirectory(path)
+    let descriptor = try base.openDirectory(path)
     directories.withLock { _ = $0.insert(descriptor.rawValue) }
     return descriptor
   }
 
   func close(_ descriptor: Descriptor) throws(StorageError) {
     directories.withLock { _ = $0.remove(descriptor.rawValue) }
-    try real.close(descriptor)
-  }
-
-  func read(
-    _ descriptor: Descriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
-  ) throws(StorageError) -> Int {
-    // SAFETY: the buffer is the caller's and is passed on as it is.
-    try unsafe real.read(descriptor, into: buffer, at: offset)
-  }
-
-  func setPermissions(_ descriptor: Descriptor, _ permissions: UInt32) throws(StorageError) {
-    try real.setPermissions(descriptor, permissions)
-  }
-
-  func dropCache(_ descriptor: Descriptor) throws(StorageError) { try real.dropCache(descriptor) }
-
-  func status(_ descriptor: Descriptor) throws(StorageError) -> FileStatus {
-    try real.status(descriptor)
-  }
-
-  func status(_ name: String, in directory: Descriptor) throws(StorageError) -> FileStatus {
-    try real.status(name, in: directory)
-  }
-
-  func list(_ directory: Descriptor) throws(StorageError) -> [String] { try real.list(directory) }
-
-  func space(_ directory: Descriptor) throws(StorageError) -> FileSystemSpace {
-    try real.space(directory)
-  }
-
-  func lock(_ descriptor: Descriptor, _ kind: LockKind) throws(StorageError) -> Bool {
-    try real.lock(descriptor, kind)
+    try base.close(descriptor)
   }
 }
