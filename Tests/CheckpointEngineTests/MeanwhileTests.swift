@@ -90,7 +90,8 @@ import Testing
     disk.faultPlan = FaultPlan([
       .init(.read, .shortTransfer(byteCount: 0), .always), .init(.status, .error(EIO), .always),
     ])
-    #expect(errorCode { _ = try reader.read(SampleState(1).tensors[0].descriptor.name) } == .unreadable)
+    let name = SampleState(1).tensors[0].descriptor.name
+    #expect(errorCode { _ = try reader.read(name) } == .unreadable)
   }
 }
 
