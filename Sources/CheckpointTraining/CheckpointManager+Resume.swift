@@ -118,10 +118,6 @@ extension ResumedCheckpoint {
     path = reader.path
     step = Int(clamping: reader.header.step)
     generation = reader.header.generation
-    var metrics: [String: Double] = [:]
-    for case (let name, .float64(let bits)) in reader.metadata.entries(of: .metric) {
-      metrics[name] = Double(bitPattern: bits)
-    }
-    self.metrics = metrics
+    metrics = reader.metadata.metrics
   }
 }

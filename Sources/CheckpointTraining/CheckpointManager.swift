@@ -101,17 +101,21 @@ public final class CheckpointManager {
       throw error
     }
     unsaved = nil
-    let retention = keeping.count.map { store.retain(last: $0) } ?? RetentionReport()
-    return .saved(receipt, retention)
+    return .saved(receipt, store.retain(keeping))
+  }
+
+  /// What the policy of this manager keeps and removes after the next save, newest first.
+  ///
+  /// - Returns: One decision for each checkpoint of the store.
+  /// - Throws: As ``CheckpointStore/retentionPlan(_:)``.
+  public func retentionPlan() throws(CheckpointError) -> [RetentionDecision] {
+    try store.retentionPlan(keeping)
   }
 
   /// Removes what the process that saved a checkpoint still had to remove when it died.
   func finishRetention(of reader: CheckpointReader) -> RetentionReport {
-    guard let owed = Environment.keptCount(in: reader.metadata), let count = keeping.count else {
-      return RetentionReport()
-    }
-    // Of two policies the one that keeps more, until this run has saved something itself.
-    return store.finishRetention(last: max(owed, count))
+    // What either policy keeps stays, until this run has saved something itself.
+    store.finishRetention(RetentionPolicy(recordedIn: reader.metadata) + keeping)
   }
 
   /// Ends the run's saving.

@@ -3,21 +3,11 @@ internal import CheckpointFormat
 
 /// What a save was made with, for people and for later comparison.
 enum Environment {
-  private static let keptCountName = "retention_last"
-
   static func record(_ keeping: RetentionPolicy, in metadata: inout Metadata) {
-    metadata[.environment, keptCountName] = keeping.count.map { .int64(Int64($0)) }
+    keeping.record(in: &metadata)
     metadata[.environment, "library"] = .string(StoreOptions.libraryName)
     metadata[.environment, "architecture"] = .string(architecture)
     metadata[.environment, "operating_system"] = .string(operatingSystem)
-  }
-
-  /// How many checkpoints the process kept that saved this one; nil if it kept all.
-  static func keptCount(in metadata: Metadata) -> Int? {
-    guard case .int64(let count)? = metadata[.environment, keptCountName], count >= 1 else {
-      return nil
-    }
-    return Int(clamping: count)
   }
 
   private static var architecture: String {

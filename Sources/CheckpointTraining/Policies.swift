@@ -21,23 +21,6 @@ public struct SavePolicy: Hashable, Sendable {
   }
 }
 
-/// Which checkpoints the manager keeps.
-public struct RetentionPolicy: Hashable, Sendable {
-  let count: Int?
-
-  /// Every checkpoint.
-  public static let all = RetentionPolicy(count: nil)
-
-  /// The newest `count` intact checkpoints; see ``CheckpointStore/retain(last:)`` for what stays
-  /// besides.
-  ///
-  /// - Precondition: `count` is at least 1.
-  public static func last(_ count: Int) -> RetentionPolicy {
-    precondition(count >= 1, "retention keeps at least one checkpoint")
-    return RetentionPolicy(count: count)
-  }
-}
-
 /// What a failed save means for the run.
 public enum SaveFailurePolicy: Hashable, Sendable {
   /// It is reported as ``StepOutcome/failed(_:)`` and training goes on; earlier checkpoints are

@@ -77,7 +77,7 @@ final class Player {
     case .retain(let count): try retain(last: count)
     case .finishRetention(let count):
       ledger.retain(last: count)
-      let report = try opened().finishRetention(last: count)
+      let report = try opened().finishRetention(.last(count))
       // What stays was synced before the first file went.
       if !report.removed.isEmpty { adoptFound() }
     case .restart:

@@ -176,7 +176,7 @@ struct StoreScript {
   private mutating func retain(last count: Int, finishing: Bool) throws {
     guard let store else { return }
     let before = checkpoints
-    let report = finishing ? store.finishRetention(last: count) : store.retain(last: count)
+    let report = finishing ? store.finishRetention(.last(count)) : store.retain(last: count)
     trace("retention of \(count), finishing: \(finishing): \(report)")
     let after = Set(checkpoints)
     func generation(_ name: String) -> UInt64 { CheckpointName(name)?.generation ?? 0 }

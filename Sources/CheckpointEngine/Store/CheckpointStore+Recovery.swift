@@ -163,7 +163,7 @@ extension CheckpointStore {
     #endif
     let findings = reader.verify(.full).findings
     guard let first = findings.first else {
-      verdicts[FileKey(entry.name, reader.header)] = .intact
+      verdicts[FileKey(entry.name, reader.header)] = .intact(metrics: reader.metadata.metrics)
       return .intact(reader)
     }
     // If any part could not be read, whether the rest is damaged does not decide it.

@@ -11,30 +11,27 @@ internal import CheckpointStorage
   internal import Darwin
 #endif
 
-/// What retention did.
-public struct RetentionReport: Hashable, Sendable {
-  /// Paths of removed checkpoints, oldest first.
-  public var removed: [String] = []
-  /// Why something was left alone that would have been removed.
-  public var warnings: [String] = []
-
-  package init() {}
-}
-
 extension CheckpointStore {
-  /// Removes the oldest checkpoints beyond the newest `count` intact ones.
-  ///
-  /// Runs after an acknowledged save only. Never removed are: damaged and quarantined files, which
-  /// do not count either; pinned ones; ones that a reader holds; the one this run was resumed from,
-  /// until the run has `count` saves of its own; everything, while it is unclear which checkpoint
-  /// is the newest; and everything after `.durabilityUnknown`, until a later save is acknowledged.
-  /// A copy of a file under a second name neither counts nor goes. Failing to remove is a warning
-  /// and never fails a save.
+  /// Removes the oldest checkpoints beyond the newest `count` intact ones; see ``retain(_:)``.
   ///
   /// - Parameter count: How many intact checkpoints stay, at least 1.
   /// - Returns: What was removed, and what was not and why.
-  public func retain(last count: Int) -> RetentionReport {
-    precondition(count >= 1, "retention keeps at least one checkpoint")
+  public func retain(last count: Int) -> RetentionReport { retain(.last(count)) }
+
+  /// Removes the checkpoints that a policy does not keep, oldest first.
+  ///
+  /// Runs after an acknowledged save only. Never removed are: damaged and quarantined files, which
+  /// do not count either; the newest intact one; pinned ones; ones that a reader holds; the one this
+  /// run was resumed from, until the run has as many saves of its own as ``RetentionPolicy/last(_:)``
+  /// asks for, or one; everything, while it is unclear which checkpoint is the newest; and everything
+  /// after `.durabilityUnknown`, until a later save is acknowledged. A copy of a file under a second
+  /// name neither counts nor goes. Failing to remove is a warning and never fails a save.
+  ///
+  /// - Parameter policy: What stays.
+  /// - Returns: What was removed, and what was not and why.
+  /// - Complexity: Lists the store; each file that this process neither saved nor verified is
+  ///   verified once.
+  public func retain(_ policy: RetentionPolicy) -> RetentionReport {
     #if Mutants
       if Mutant.isActive(.doubtForgotten) {
         isDurabilityInDoubt = false
@@ -44,7 +41,29 @@ extension CheckpointStore {
     guard isWritable, let run, run.acknowledgedCount > 0, !isDurabilityInDoubt else {
       return RetentionReport()
     }
-    return retain(last: count, run)
+    return retain(policy, run)
+  }
+
+  /// What ``retain(_:)`` would keep and remove, and why, newest first.
+  ///
+  /// Nothing is removed, and whether a reader holds a file is not asked. Before the first save of a
+  /// run it answers for the time after that save, which is not counted.
+  ///
+  /// - Parameter policy: What stays.
+  /// - Returns: One decision for each checkpoint of the store.
+  /// - Throws: ``CheckpointError``: `.ambiguous` if it is unclear which checkpoint is the newest,
+  ///   `.invalidState` if no run has begun, `.unreadable`.
+  public func retentionPlan(
+    _ policy: RetentionPolicy
+  ) throws(CheckpointError) -> [RetentionDecision] {
+    guard let run else {
+      throw CheckpointError(
+        .invalidState, "Which checkpoints go depends on the run: resume first.",
+        at: CheckpointError.Location(path: path))
+    }
+    let listing = try list()
+    try requireClear(listing, run)
+    return decide(listing, run, policy)
   }
 
   /// Removes what the process before would have removed, had it not died after its last save.
@@ -53,26 +72,28 @@ extension CheckpointStore {
   /// leave more and more. Does nothing unless the run was resumed from the newest intact
   /// checkpoint and has saved nothing yet. What stays is made durable first, since the process
   /// before may have died before it was, and the last one that it knew to be durable stays as well;
-  /// everything else is as for ``retain(last:)``.
+  /// everything else is as for ``retain(_:)``.
   ///
-  /// - Parameter count: How many intact checkpoints stay, at least 1.
+  /// - Parameter policy: What stays.
   /// - Returns: What was removed, and what was not and why.
-  package func finishRetention(last count: Int) -> RetentionReport {
-    precondition(count >= 1, "retention keeps at least one checkpoint")
+  package func finishRetention(_ policy: RetentionPolicy) -> RetentionReport {
     guard isWritable, let run, run.acknowledgedCount == 0, run.isResumedFromNewest else {
       return RetentionReport()
     }
-    return retain(last: count, run)
+    return retain(policy, run)
   }
 
-  private func retain(last count: Int, _ run: RunContext) -> RetentionReport {
+  private func retain(_ policy: RetentionPolicy, _ run: RunContext) -> RetentionReport {
     var report = RetentionReport()
+    guard !policy.keepsAll else { return report }
     do throws(CheckpointError) {
       let listing = try list()
       try requireClear(listing, run)
-      let (kept, victims) = sort(listing, run, keeping: count)
+      let decisions = decide(listing, run, policy)
+      let victims = decisions.filter(\.isRemoved).map(\.entry)
+      let kept = decisions.filter(\.countsAndStays).map(\.entry)
       if run.acknowledgedCount == 0, !victims.isEmpty { try makeDurable(kept) }
-      if count == 1, let newest = kept.first, !victims.isEmpty { try requireReadable(newest) }
+      if kept.count == 1, !victims.isEmpty { try requireReadable(kept[0]) }
       for entry in victims.reversed() { remove(entry, &report) }
     } catch {
       report.warnings.append("Nothing was removed. " + error.message)
@@ -108,69 +129,6 @@ extension CheckpointStore {
         "\(escaped(path)) holds checkpoints that this run does not know of, for example "
           + "\(escaped(foreign.first?.name ?? listing.candidates.first?.name ?? "")).")
     }
-  }
-
-  /// What counts and stays, and what may be removed, each newest first.
-  private func sort(
-    _ listing: StoreListing, _ run: RunContext, keeping count: Int
-  ) -> (kept: [StoreEntry], victims: [StoreEntry]) {
-    var kept: [StoreEntry] = []
-    var victims: [StoreEntry] = []
-    var seen: Set<Identifier> = []
-    let acknowledged = lastAcknowledged(run, listing)
-    var isCovered = false
-    for entry in listing.candidates {
-      guard let header = entry.header else { continue }
-      #if Mutants
-        if Mutant.isActive(.copiesCountTwice) { seen = [] }
-      #endif
-      let isResumed =
-        header.checkpointIdentifier == run.resumedIdentifier && run.acknowledgedCount < count
-      let isSpared = isResumed || listing.pins.contains(header.checkpointIdentifier)
-      // What stays anyway need not be read to find out whether it counts.
-      if kept.count >= count, isCovered, isSpared { continue }
-      guard isIntact(entry), !uncertainGenerations.contains(header.generation),
-        seen.insert(header.saveIdentifier).inserted
-      else { continue }
-      if kept.count < count || !isCovered {
-        kept.append(entry)
-        isCovered = isCovered || header.generation <= acknowledged
-      } else {
-        victims.append(entry)
-      }
-    }
-    return (kept, victims)
-  }
-
-  /// The last generation that is known to have been acknowledged; of those up to it, one must stay.
-  ///
-  /// Every one of this process's own that counts was. Before its first, it knows of the one that it
-  /// was resumed from only what its header says: its parent was acknowledged. Itself it may not have
-  /// been, because the directory could not be synced; its name may be forgotten then, and no later
-  /// sync would tell. If the parent is not there, nothing is known, and nothing goes.
-  private func lastAcknowledged(_ run: RunContext, _ listing: StoreListing) -> UInt64 {
-    if run.acknowledgedCount > 0 { return .max }
-    #if Mutants
-      if Mutant.isActive(.owedRetentionTrustsTheNewest) { return .max }
-    #endif
-    func header(_ identifier: Identifier?) -> CheckpointHeader? {
-      listing.candidates.lazy.compactMap(\.header).first { $0.checkpointIdentifier == identifier }
-    }
-    return header(header(run.resumedIdentifier)?.parentIdentifier)?.generation ?? 0
-  }
-
-  /// Whether a checkpoint counts; each file is verified once, unless this process saved it.
-  private func isIntact(_ entry: StoreEntry) -> Bool {
-    guard entry.problem == nil, let header = entry.header else { return false }
-    #if Mutants
-      if Mutant.isActive(.damagedFilesCount) { return true }
-    #endif
-    let key = FileKey(entry.name, header)
-    if verdicts[key] == nil, (try? examine(entry)) == nil {
-      // It cannot be told, and is not asked again after every save.
-      verdicts[key] = .notCounted
-    }
-    return verdicts[key] == .intact
   }
 
   /// Reads the newest checkpoint back from the device before its only predecessor goes.

@@ -31,6 +31,8 @@ extension CheckpointStore {
     let start = options.device.timeSource.monotonic()
     if run == nil { beginFreshRun() }
     let header = try nextHeader(step: step)
+    var plan = plan
+    run?.abandonedGenerations.record(in: &plan.metadata)
     let blueprint = try FileBlueprint(plan, header: header, limits: options.limits)
     let name = CheckpointName.checkpoint(step: step, generation: header.generation).text
     // Spent from here on, whatever happens: no two files of this process share a generation.
@@ -49,12 +51,12 @@ extension CheckpointStore {
     try publish(temporary, as: name, header)
     #if Mutants
       if Mutant.isActive(.retentionBeforeAcknowledgement) {
-        acknowledge(header, name)
+        acknowledge(header, name, plan.metadata.metrics)
         _ = retain(last: 1)
       }
     #endif
     try syncPublished(name, generation: header.generation)
-    acknowledge(header, name)
+    acknowledge(header, name, plan.metadata.metrics)
     return SaveReceipt(
       path: directory.path(of: name), step: step, generation: header.generation,
       checkpointIdentifier: header.checkpointIdentifier, saveIdentifier: header.saveIdentifier,
@@ -146,9 +148,11 @@ extension CheckpointStore {
     }
   }
 
-  private func acknowledge(_ header: CheckpointHeader, _ name: String) {
+  private func acknowledge(
+    _ header: CheckpointHeader, _ name: String, _ metrics: [String: Double]
+  ) {
     isDurabilityInDoubt = false
-    verdicts[FileKey(name, header)] = .intact
+    verdicts[FileKey(name, header)] = .intact(metrics: metrics)
     run?.parentIdentifier = header.checkpointIdentifier
     run?.acknowledgedCount += 1
   }

@@ -36,7 +36,8 @@ public final class CheckpointStore {
 
   /// What retention makes of a file.
   enum Verdict {
-    case intact
+    /// Whole, with what was measured when it was saved.
+    case intact(metrics: [String: Double])
     /// Damaged, or not to be read: it neither counts nor goes.
     case notCounted
   }

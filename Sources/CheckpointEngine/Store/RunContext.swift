@@ -12,6 +12,8 @@ struct RunContext {
   var branchPoints: [CheckpointHeader.BranchPoint]
   /// Checkpoints of other runs up to here were left behind knowingly.
   var supersededGeneration: UInt64
+  /// What this run, or an ancestor, saved before it was taken back to an earlier checkpoint.
+  var abandonedGenerations = GenerationRanges()
   /// The checkpoint that the run was resumed from, wherever it is.
   var resumedIdentifier: Identifier?
   /// Whether that was the newest intact one, and nobody chose it.
@@ -43,9 +45,27 @@ extension CheckpointStore {
       branchPoints: (header.branchPoints + [point]).suffix(CheckpointHeader.branchPointCountMax),
       supersededGeneration: choice == .automatic ? header.supersededGeneration : lastGeneration,
       resumedIdentifier: header.checkpointIdentifier, isResumedFromNewest: choice == .automatic)
+    run?.abandonedGenerations = abandonedGenerations(since: reader)
     #if Mutants
       if Mutant.isActive(.resumedCheckpointNotSpared) { run?.resumedIdentifier = nil }
     #endif
+  }
+
+  /// What does not lead to a run that goes on from a checkpoint: all that is newer.
+  ///
+  /// If the checkpoint lies elsewhere its numbers mean nothing here, and none of this store's files
+  /// lead to the run.
+  private func abandonedGenerations(since reader: CheckpointReader) -> GenerationRanges {
+    let header = reader.header
+    let isOfThisStore =
+      (try? list())?.entries.contains {
+        $0.header?.checkpointIdentifier == header.checkpointIdentifier
+          && $0.header?.generation == header.generation
+      } ?? true  // When in doubt, what led here may still be the best.
+    var result = isOfThisStore ? GenerationRanges(recordedIn: reader.metadata) : GenerationRanges()
+    let first = isOfThisStore ? header.generation + 1 : 0
+    if first <= lastGeneration { result.insert(first...lastGeneration) }
+    return result
   }
 
   func makeIdentifier() -> Identifier {

@@ -63,6 +63,15 @@ public struct Metadata: Hashable, Sendable {
       .map { (name: $0.key.name, value: $0.value) }
       .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
+
+  /// What was measured, by name; of names that Swift takes for equal one is left.
+  public var metrics: [String: Double] {
+    var metrics: [String: Double] = [:]
+    for case (let name, .float64(let bits)) in entries(of: .metric) {
+      metrics[name] = Double(bitPattern: bits)
+    }
+    return metrics
+  }
 }
 
 extension Metadata {

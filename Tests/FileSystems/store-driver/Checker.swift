@@ -86,7 +86,7 @@ struct Checker {
     let store = try CheckpointStore(path, for: .writing, options: options)
     if let recovery = try store.recover() {
       store.continueRun(from: recovery.reader, choice: .automatic)
-      if let keptCount { try requireCalm(store.finishRetention(last: keptCount)) }
+      if let keptCount { try requireCalm(store.finishRetention(.last(keptCount))) }
     }
     let plan = try Payload.plan(step: Self.laterStep, byteCount: 2_000)
     let receipt = try store.save(plan, step: Self.laterStep) { sink in

@@ -52,7 +52,7 @@ struct Player {
           report(store.retain(last: count))
         case .finishRetention(let count):
           marks.write("retain \(count)")
-          report(store.finishRetention(last: count))
+          report(store.finishRetention(.last(count)))
         case .forget:
           for entry in try store.entries() {
             let directory = try StoreDirectory.open(path, on: store.options.device)

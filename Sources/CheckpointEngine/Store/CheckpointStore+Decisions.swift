@@ -1,0 +1,132 @@
+internal import CheckpointFormat
+
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
+// What stays and what goes; CheckpointStore+Retention.swift acts on it.
+
+extension CheckpointStore {
+  /// What a policy makes of each entry, newest first.
+  func decide(
+    _ listing: StoreListing, _ run: RunContext, _ policy: RetentionPolicy
+  ) -> [RetentionDecision] {
+    var decisions: [RetentionDecision] = []
+    var counted: [Counted] = []
+    var seen: Set<Identifier> = []
+    let acknowledged = lastAcknowledged(run, listing)
+    var isCovered = false
+    for entry in listing.entries {
+      guard !entry.isQuarantined, let header = entry.header else {
+        decisions.append(RetentionDecision(entry: entry, reasons: [.notCounted]))
+        continue
+      }
+      #if Mutants
+        if Mutant.isActive(.copiesCountTwice) { seen = [] }
+      #endif
+      var reasons: Set<RetentionDecision.Reason> = []
+      if listing.pins.contains(header.checkpointIdentifier) { reasons.insert(.pinned) }
+      if header.checkpointIdentifier == run.resumedIdentifier,
+        run.acknowledgedCount < policy.lastCount
+      {
+        reasons.insert(.resumedFrom)
+      }
+      // What stays anyway need not be read to find out whether it counts.
+      let isSettled = policy.isByNumberOnly && counted.count >= policy.lastCount && isCovered
+      if !isSettled || reasons.isEmpty {
+        if case .intact(let metrics) = verdict(on: entry),
+          !uncertainGenerations.contains(header.generation),
+          seen.insert(header.saveIdentifier).inserted
+        {
+          if !isCovered { reasons.insert(counted.isEmpty ? .newest : .lastAcknowledged) }
+          isCovered = isCovered || header.generation <= acknowledged
+          counted.append(
+            Counted(number: decisions.count, header: header, metrics: metrics, in: run))
+        } else {
+          reasons.insert(.notCounted)
+        }
+      }
+      decisions.append(RetentionDecision(entry: entry, reasons: reasons))
+    }
+    if let newest = counted.first { decisions[newest.number].reasons.insert(.newest) }
+    if policy.keepsAll { for one in counted { decisions[one.number].reasons.insert(.everything) } }
+    for rule in policy.rules {
+      for one in kept(by: rule, counted) { decisions[one.number].reasons.insert(.rule(rule)) }
+    }
+    return decisions
+  }
+
+  /// An intact checkpoint, and what rules look at.
+  private struct Counted {
+    /// Its place among the decisions.
+    let number: Int
+    let header: CheckpointHeader
+    let metrics: [String: Double]
+    let isOfLineage: Bool
+
+    init(number: Int, header: CheckpointHeader, metrics: [String: Double], in run: RunContext) {
+      self.number = number
+      self.header = header
+      self.metrics = metrics
+      isOfLineage =
+        header.runIdentifier == run.runIdentifier
+        && !run.abandonedGenerations.contains(header.generation)
+    }
+  }
+
+  private func kept(by rule: RetentionPolicy.Rule, _ counted: [Counted]) -> [Counted] {
+    switch rule {
+    case .last(let count): return Array(counted.prefix(count))
+    case .best(let count, let metric, let direction):
+      let measured = counted.reversed().compactMap { one -> (value: Double, one: Counted)? in
+        guard one.isOfLineage, let value = one.metrics[metric], !value.isNaN else { return nil }
+        return (value, one)
+      }
+      // The sort is stable: of equal values the older comes first.
+      return measured.sorted { direction.isBetter($0.value, than: $1.value) }
+        .prefix(count).map(\.one)
+    case .every(let steps):
+      var block: UInt64 = 0
+      return counted.reversed().filter { one in
+        guard one.isOfLineage, one.header.step / steps > block else { return false }
+        block = one.header.step / steps
+        return true
+      }
+    case .within(let nanoseconds):
+      let (start, isFarBack) = options.device.timeSource.now()
+        .subtractingReportingOverflow(nanoseconds)
+      return counted.filter { isFarBack || $0.header.savedAt >= start }
+    }
+  }
+
+  /// The last generation that is known to have been acknowledged; of those up to it, one must stay.
+  ///
+  /// Every one of this process's own that counts was. Before its first, it knows of the one that it
+  /// was resumed from only what its header says: its parent was acknowledged. Itself it may not have
+  /// been, because the directory could not be synced; its name may be forgotten then, and no later
+  /// sync would tell. If the parent is not there, nothing is known, and nothing goes.
+  private func lastAcknowledged(_ run: RunContext, _ listing: StoreListing) -> UInt64 {
+    if run.acknowledgedCount > 0 { return .max }
+    #if Mutants
+      if Mutant.isActive(.owedRetentionTrustsTheNewest) { return .max }
+    #endif
+    func header(_ identifier: Identifier?) -> CheckpointHeader? {
+      listing.candidates.lazy.compactMap(\.header).first { $0.checkpointIdentifier == identifier }
+    }
+    return header(header(run.resumedIdentifier)?.parentIdentifier)?.generation ?? 0
+  }
+
+  /// Whether a checkpoint counts; each file is verified once, unless this process saved it.
+  private func verdict(on entry: StoreEntry) -> Verdict {
+    guard entry.problem == nil, let header = entry.header else { return .notCounted }
+    #if Mutants
+      if Mutant.isActive(.damagedFilesCount) { return .intact(metrics: [:]) }
+    #endif
+    let key = FileKey(entry.name, header)
+    if verdicts[key] == nil, (try? examine(entry)) == nil {
+      // It cannot be told, and is not asked again after every save.
+      verdicts[key] = .notCounted
+    }
+    return verdicts[key] ?? .notCounted
+  }
+}

@@ -1,0 +1,168 @@
+internal import CheckpointFormat
+
+/// Which checkpoints of a store are kept: those that any of its rules keeps.
+///
+/// ```swift
+/// let keeping: RetentionPolicy = .last(3) + .best(1, of: "eval_loss", .lowest)
+/// ```
+///
+/// Only intact checkpoints count. ``CheckpointStore/retain(_:)`` says what stays besides.
+public struct RetentionPolicy: Hashable, Sendable {
+  /// One reason to keep a checkpoint.
+  public enum Rule: Hashable, Sendable {
+    /// Among the newest `count`.
+    case last(Int)
+    /// Among the `count` of this run's lineage with the best value of a metric.
+    case best(Int, metric: String, MetricDirection)
+    /// The first of this run's lineage at or after a multiple of `steps`.
+    case every(steps: UInt64)
+    /// Saved within so many nanoseconds.
+    case within(nanoseconds: Int64)
+  }
+
+  /// The rules; none keeps everything.
+  public private(set) var rules: Set<Rule>
+
+  /// Every checkpoint.
+  public static let all = RetentionPolicy(rules: [])
+
+  /// The newest `count` intact checkpoints.
+  ///
+  /// - Precondition: `count` is at least 1.
+  public static func last(_ count: Int) -> RetentionPolicy {
+    precondition(count >= 1, "retention keeps at least one checkpoint")
+    return RetentionPolicy(rules: [.last(count)])
+  }
+
+  /// The `count` best by a metric that was saved with them, and the newest.
+  ///
+  /// Checkpoints of this run's lineage compete: a branch that was abandoned when the run was
+  /// resumed from an earlier step does not. Of equal values the older wins; NaN never does.
+  ///
+  /// - Precondition: `count` is at least 1; the name could be that of a tensor and has at most 4,000
+  ///   bytes.
+  public static func best(
+    _ count: Int, of metric: String, _ direction: MetricDirection
+  ) -> RetentionPolicy {
+    precondition(count >= 1, "retention keeps at least one checkpoint")
+    precondition(
+      TensorDescriptor.isValidName(metric) && metric.utf8.count <= 4000, "that cannot name a metric"
+    )
+    return RetentionPolicy(rules: [.best(count, metric: metric, direction)])
+  }
+
+  /// The first at or after each multiple of `steps`, zero excepted, and the newest.
+  ///
+  /// - Precondition: `steps` is at least 1.
+  public static func every(steps: Int) -> RetentionPolicy {
+    precondition(steps >= 1, "an interval has at least one step")
+    return RetentionPolicy(rules: [.every(steps: UInt64(steps))])
+  }
+
+  /// Those saved within `age` by the clock of this machine, and the newest.
+  ///
+  /// - Precondition: `age` is not negative.
+  public static func within(_ age: Duration) -> RetentionPolicy {
+    precondition(age >= .zero, "an age is not negative")
+    let (seconds, attoseconds) = age.components
+    let nanoseconds = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    let sum = nanoseconds.partialValue.addingReportingOverflow(attoseconds / 1_000_000_000)
+    return RetentionPolicy(
+      rules: [.within(nanoseconds: nanoseconds.overflow || sum.overflow ? .max : sum.partialValue)])
+  }
+
+  /// What either keeps; keeping everything outweighs any rule.
+  public static func + (left: RetentionPolicy, right: RetentionPolicy) -> RetentionPolicy {
+    guard !left.keepsAll, !right.keepsAll else { return .all }
+    return RetentionPolicy(rules: left.rules.union(right.rules))
+  }
+
+  /// Whether nothing is ever removed.
+  public var keepsAll: Bool { rules.isEmpty }
+
+  /// How many of the newest stay, at least one.
+  var lastCount: Int {
+    rules.reduce(1) { count, rule in
+      if case .last(let last) = rule { max(count, last) } else { count }
+    }
+  }
+
+  /// Whether the newest alone are asked for.
+  var isByNumberOnly: Bool {
+    rules.allSatisfy { if case .last = $0 { true } else { false } }
+  }
+}
+
+/// Which values of a metric are better.
+public enum MetricDirection: String, Hashable, Sendable {
+  /// Lower ones, as of a loss.
+  case lowest
+  /// Higher ones, as of an accuracy.
+  case highest
+
+  /// Whether `value` is better than `other`; NaN is not.
+  public func isBetter(_ value: Double, than other: Double) -> Bool {
+    switch self {
+    case .lowest: value < other
+    case .highest: value > other
+    }
+  }
+}
+
+// MARK: In a checkpoint
+
+// A process that resumes finishes the retention that the one before it owed, by the policy of that
+// one as well as its own: so the policy is kept with each checkpoint, in the typed values of the
+// environment.
+
+extension RetentionPolicy {
+  private static let lastName = "retention_last"
+  private static let stepsName = "retention_every_steps"
+  private static let ageName = "retention_within_nanoseconds"
+  private static let bestPrefix = "retention_best_"
+
+  /// Notes the policy of the process that saves.
+  package func record(in metadata: inout Metadata) {
+    for rule in rules {
+      switch rule {
+      case .last: metadata[.environment, Self.lastName] = .int64(Int64(lastCount))
+      case .best(let count, let metric, let direction):
+        metadata[.environment, Self.bestPrefix + direction.rawValue + "/" + metric] =
+          .int64(Int64(count))
+      case .every(let steps):
+        metadata[.environment, Self.stepsName + "/\(steps)"] = .bool(true)
+      case .within(let nanoseconds):
+        let known = metadata[.environment, Self.ageName]
+        if case .int64(let other)? = known, other >= nanoseconds { continue }
+        metadata[.environment, Self.ageName] = .int64(nanoseconds)
+      }
+    }
+  }
+
+  /// The policy of the process that saved a checkpoint; what it does not understand is left out.
+  package init(recordedIn metadata: Metadata) {
+    var rules: Set<Rule> = []
+    for (name, value) in metadata.entries(of: .environment) {
+      switch value {
+      case .int64(let count) where name == Self.lastName && count >= 1:
+        rules.insert(.last(Int(clamping: count)))
+      case .int64(let age) where name == Self.ageName && age >= 0:
+        rules.insert(.within(nanoseconds: age))
+      case .bool(true) where name.hasPrefix(Self.stepsName + "/"):
+        guard let steps = UInt64(name.dropFirst(Self.stepsName.count + 1)), steps >= 1 else {
+          continue
+        }
+        rules.insert(.every(steps: steps))
+      case .int64(let count) where name.hasPrefix(Self.bestPrefix) && count >= 1:
+        let rest = name.dropFirst(Self.bestPrefix.count)
+        guard let slash = rest.firstIndex(of: "/"),
+          let direction = MetricDirection(rawValue: String(rest[..<slash]))
+        else { continue }
+        let metric = String(rest[rest.index(after: slash)...])
+        rules.insert(.best(Int(clamping: count), metric: metric, direction))
+      default: break
+      }
+    }
+    self.init(rules: rules)
+  }
+}
