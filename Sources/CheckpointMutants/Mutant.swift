@@ -9,7 +9,7 @@ package enum Mutant: String, CaseIterable, Sendable {
   case freshStartOverDamage, unreadableCandidatePassedOver, ambiguityOverlooked
   case damagedFilesCount, doubtForgotten, pinsForgotten, resumedCheckpointNotSpared
   case readBackSkipped, owedRetentionNotSynced, owedRetentionTrustsTheNewest
-  case copiesCountTwice
+  case copiesCountTwice, abandonedBranchCounts
   case emptyDirectoryTrusted, renameErrorBelieved, failedTemporaryStays, abandonedTemporaryStays
   case closeRepeatedAfterInterrupt, interruptsNotRetried, interruptedSyncNotChecked
   case shutdownOverlooked
@@ -45,6 +45,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .readBackSkipped: "the only predecessor goes without reading the new file back"
     case .owedRetentionNotSynced: "what stays is not synced before owed retention removes others"
     case .owedRetentionTrustsTheNewest: "owed retention may keep only what nobody was told of"
+    case .abandonedBranchCounts: "what a run was taken back from competes for the best"
     case .copiesCountTwice: "two names of one file count as two checkpoints"
     case .emptyDirectoryTrusted: "an empty directory is taken to be durable"
     case .renameErrorBelieved: "a rename that reports an error is taken not to have happened"

@@ -38,9 +38,12 @@ extension CheckpointStore {
   /// Saves `content`; runs `interlude` when a part of the file has been provided.
   @discardableResult
   func save(
-    _ content: Ledger.Content, during interlude: () throws -> Void = {}
+    _ content: Ledger.Content, metrics: [String: Double] = [:],
+    during interlude: () throws -> Void = {}
   ) throws -> SaveReceipt {
-    try save(content.plan(), step: content.step) { sink in
+    var plan = try content.plan()
+    for (name, value) in metrics { plan.metadata[.metric, name] = .float64(value) }
+    return try save(plan, step: content.step) { sink in
       try sink.append(content.matrix.rawSpan)
       try interlude()
       try sink.append(content.counter.rawSpan)

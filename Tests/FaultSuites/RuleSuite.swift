@@ -23,6 +23,7 @@ package enum RuleSuite {
     ("a write that failed is never forgotten", remembersFailedWrites),
     ("a file system that shuts itself down acknowledges nothing", noticesAShutdown),
     ("a second copy of a file neither counts nor goes", countsAFileOnce),
+    ("the best of the run's own lineage stays", keepsTheBestOfTheLineage),
   ]
 
   /// Checks every rule.
@@ -149,6 +150,22 @@ package enum RuleSuite {
     ])
     let code = try code { _ = try store.save(Ledger.Content(step: 2)) }
     try require(code == .durabilityUnknown, "the save says \(code as Any)")
+  }
+
+  /// Step 2 was better on the branch that the run was taken back from.
+  private static func keepsTheBestOfTheLineage(_ harness: Harness) throws {
+    let disk = try disk(harness, [.save(step: 1)])
+    let policy = RetentionPolicy.last(1) + .best(1, of: "loss", .lowest)
+    for (resumed, losses) in [(UInt64(1), [0.1]), (1, [0.5]), (3, [0.9, 0.8])] {
+      let store = try harness.open(disk)
+      try store.resume(.generation(resumed))
+      for loss in losses {
+        try store.save(Ledger.Content(step: 2), metrics: ["loss": loss])
+        if resumed > 1 { _ = store.retain(policy) }
+      }
+    }
+    try require(
+      disk.checkpointNames.map(\.generation) == [3, 5], "\(disk.checkpointNames) are left")
   }
 
   private static func countsAFileOnce(_ harness: Harness) throws {

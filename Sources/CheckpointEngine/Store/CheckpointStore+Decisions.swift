@@ -68,9 +68,13 @@ extension CheckpointStore {
       self.number = number
       self.header = header
       self.metrics = metrics
-      isOfLineage =
+      var isOfLineage =
         header.runIdentifier == run.runIdentifier
         && !run.abandonedGenerations.contains(header.generation)
+      #if Mutants
+        if Mutant.isActive(.abandonedBranchCounts) { isOfLineage = true }
+      #endif
+      self.isOfLineage = isOfLineage
     }
   }
 
