@@ -45,7 +45,8 @@ let package = Package(
     .target(
       name: "CheckpointEngine",
       dependencies: ["CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", mutants]),
-    .target(name: "CheckpointTraining", dependencies: ["CheckpointEngine"]),
+    .target(name: "CSignals"),  // what a handler may do, Swift cannot promise
+    .target(name: "CheckpointTraining", dependencies: ["CheckpointEngine", "CSignals"]),
     .target(name: "CheckpointTesting", dependencies: ["CheckpointStorage", "CheckpointEngine"]),
 
     // MARK: The training program: a real model, the first user of the library.
@@ -90,7 +91,8 @@ let package = Package(
       path: "Tests/FaultSuitesCommand"),
     .testTarget(name: "CrashTests", dependencies: ["FaultSuites"]),
     .testTarget(
-      name: "CheckpointTrainingTests", dependencies: ["CheckpointTraining", "CheckpointTesting"]),
+      name: "CheckpointTrainingTests",
+      dependencies: ["CheckpointStorage", "CheckpointTraining", "CheckpointTesting"]),
     .testTarget(name: "HowToTests", dependencies: ["CheckpointTraining", "CheckpointTesting"]),
     .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
     .testTarget(

@@ -22,15 +22,17 @@ extension CheckpointManager {
   public func resume<Trainer: Checkpointable>(
     _ trainer: inout Trainer, from source: ResumeSource, strictness: RestoreStrictness = .exact
   ) throws -> ResumeResult {
-    switch source {
+    switch source.kind {
     case .nothing, .never:
       try beginFreshRun(source)
       return ResumeResult(checkpoint: nil)
-    case .latest: return try resume(&trainer, .latest, of: store, .automatic, strictness)
-    case .step(let step):
-      return try resume(&trainer, .step(step), of: store, .deliberate, strictness)
-    case .generation(let generation):
-      return try resume(&trainer, .generation(generation), of: store, .deliberate, strictness)
+    case .latest(let other):
+      if let other, try store.entries().isEmpty {
+        return try resume(&trainer, at: other, strictness)
+      }
+      return try resume(&trainer, .latest, of: store, .automatic, strictness)
+    case .selected(let selection):
+      return try resume(&trainer, selection, of: store, .deliberate, strictness)
     case .path(let path): return try resume(&trainer, at: path, strictness)
     }
   }
@@ -51,11 +53,65 @@ extension CheckpointManager {
     return try resume(&reference, from: source, strictness: strictness)
   }
 
-  /// Tries candidates until one restores completely.
+  /// Restores the trainer from the checkpoint with the best value of a metric, at the end of a run.
+  ///
+  /// The run does not go on from it: after this nothing is saved any more. To train on from the best
+  /// checkpoint, resume from it.
+  ///
+  /// - Parameters:
+  ///   - trainer: Is restored in place.
+  ///   - metric: The metric's name.
+  ///   - direction: Which values are better.
+  /// - Returns: The checkpoint, and those that were passed over and why.
+  /// - Throws: As `resume(_:from:strictness:)`; `.notFound` if no checkpoint has the metric.
+  public func restoreBest<Trainer: Checkpointable>(
+    _ trainer: inout Trainer, of metric: String, _ direction: MetricDirection
+  ) throws -> ResumeResult {
+    guard
+      let (reader, skipped) = try restore(
+        &trainer, .best(metric: metric, direction), of: store, .exact)
+    else {
+      throw CheckpointError(
+        .notFound, "\(escaped(store.path)) holds no checkpoint.",
+        at: CheckpointError.Location(path: store.path))
+    }
+    return ResumeResult(checkpoint: ResumedCheckpoint(reader), skipped: skipped)
+  }
+
+  /// Restores a trainer that is a class instance from the best checkpoint.
+  ///
+  /// - Parameters: As for the inout form.
+  ///   - trainer: Is restored in place.
+  ///   - metric: The metric's name.
+  ///   - direction: Which values are better.
+  /// - Returns: As for the inout form.
+  /// - Throws: As for the inout form.
+  public func restoreBest<Trainer: Checkpointable & AnyObject>(
+    _ trainer: Trainer, of metric: String, _ direction: MetricDirection
+  ) throws -> ResumeResult {
+    var reference = trainer
+    return try restoreBest(&reference, of: metric, direction)
+  }
+
   private func resume<Trainer: Checkpointable>(
     _ trainer: inout Trainer, _ selection: CheckpointSelection, of store: CheckpointStore,
     _ choice: ResumeChoice, _ strictness: RestoreStrictness
   ) throws -> ResumeResult {
+    guard let (reader, skipped) = try restore(&trainer, selection, of: store, strictness) else {
+      try beginFreshRun(.nothing)
+      return ResumeResult(checkpoint: nil)
+    }
+    continueRun(from: reader, choice: choice)
+    return ResumeResult(
+      checkpoint: ResumedCheckpoint(reader), skipped: skipped,
+      retention: finishRetention(of: reader))
+  }
+
+  /// Tries candidates until one restores completely; nil if the store has none at all.
+  private func restore<Trainer: Checkpointable>(
+    _ trainer: inout Trainer, _ selection: CheckpointSelection, of store: CheckpointStore,
+    _ strictness: RestoreStrictness
+  ) throws -> (CheckpointReader, [SkippedCheckpoint])? {
     var rejected: [String: CheckpointError] = [:]
     // Made before anything is restored: half a restore may change what the trainer would save.
     let restoration = try Restoration(of: trainer, strictness)
@@ -71,10 +127,7 @@ extension CheckpointManager {
         rejected[recovery.reader.path] = error
         continue
       }
-      continueRun(from: recovery.reader, choice: choice)
-      return ResumeResult(
-        checkpoint: ResumedCheckpoint(recovery.reader), skipped: recovery.skipped,
-        retention: finishRetention(of: recovery.reader))
+      return (recovery.reader, recovery.skipped)
     }
     if let (path, reason) = rejected.first {
       throw CheckpointError(
@@ -83,8 +136,7 @@ extension CheckpointManager {
           + "is there. The trainer is half restored and must not go on. \(reason.message)",
         at: CheckpointError.Location(path: path))
     }
-    try beginFreshRun(.nothing)
-    return ResumeResult(checkpoint: nil)
+    return nil
   }
 
   /// Resumes from a file, or from the newest checkpoint of another store.
@@ -119,5 +171,6 @@ extension ResumedCheckpoint {
     step = Int(clamping: reader.header.step)
     generation = reader.header.generation
     metrics = reader.metadata.metrics
+    metricHistory = MetricHistory(recordedIn: reader.metadata).values
   }
 }

@@ -17,14 +17,15 @@ internal import CheckpointFormat
 /// Not thread-safe: it belongs to the training loop. The trainer need not be Sendable.
 public final class CheckpointManager {
   let store: CheckpointStore
-  private let saving: SavePolicy
   private let keeping: RetentionPolicy
   private let failurePolicy: SaveFailurePolicy
+  private let stopWatch: StopWatch
+  private var schedule: SaveSchedule
   private var hasBegun = false
-  /// Whether a restore has begun that did not end well.
-  private var isHalfRestored = false
-  /// The step that was reported or restored last.
-  private var lastStep: Int?
+  /// Whether a restore has begun and the run does not go on from it, or not yet.
+  private var isRestoredOnly = false
+  /// The step of the state that was saved or restored last.
+  private var savedStep: Int?
   /// Why the last due save is not on disk.
   private var unsaved: CheckpointError?
 
@@ -34,18 +35,27 @@ public final class CheckpointManager {
   ///   - directory: The store.
   ///   - saving: When to save.
   ///   - keeping: Which checkpoints to keep.
+  ///   - stopping: What makes the run stop early; handlers are installed only for signals that it
+  ///     names.
   ///   - onSaveFailure: Whether a failed save is reported or thrown.
   ///   - options: How files are kept.
-  /// - Throws: ``CheckpointError``: `.busy` if another process has it open for writing, `.io`.
+  /// - Throws: ``CheckpointError``: `.busy` if another process has it open for writing, or another
+  ///   manager of this process watches for signals; `.io`.
   public init(
     directory: String, saving: SavePolicy, keeping: RetentionPolicy = .all,
-    onSaveFailure: SaveFailurePolicy = .report, options: StoreOptions = StoreOptions()
+    stopping: StopPolicy = .never, onSaveFailure: SaveFailurePolicy = .report,
+    options: StoreOptions = StoreOptions()
   ) throws(CheckpointError) {
+    let now = options.device.timeSource.monotonic
+    // First, so that a signal that arrives while the store is opened is not lost.
+    stopWatch = try StopWatch(stopping, path: directory, now: now)
     store = try CheckpointStore(directory, for: .writing, options: options)
-    self.saving = saving
+    schedule = SaveSchedule(saving, now: now)
     self.keeping = keeping
     failurePolicy = onSaveFailure
   }
+
+  // MARK: Saving
 
   /// Tells the manager that a training step is complete; saves if that is due.
   ///
@@ -53,6 +63,7 @@ public final class CheckpointManager {
   ///
   /// - Parameters:
   ///   - step: The number of steps completed.
+  ///   - epoch: The number of epochs completed, for a policy that counts them.
   ///   - state: What is saved.
   ///   - metrics: Measurements to keep with the checkpoint, by name.
   /// - Returns: What was done.
@@ -61,14 +72,29 @@ public final class CheckpointManager {
   ///   only where that was asked for.
   @discardableResult
   public func stepCompleted(
-    _ step: Int, state: some Checkpointable, metrics: [String: Double] = [:]
+    _ step: Int, epoch: Int? = nil, state: some Checkpointable, metrics: [String: Double] = [:]
   ) throws -> StepOutcome {
-    // The first step may be any: it is due if it is a multiple itself.
-    let isDue = saving.isDue(after: step, previous: lastStep ?? max(step - 1, 0))
-    lastStep = step
-    guard isDue else { return .notDue }
-    return try save(state, step: step, metrics: metrics)
+    let isDue = schedule.completed(step, epoch: epoch, metrics: metrics)
+    let expected = schedule.expectedCost
+    guard let (reason, left) = stopWatch.request(expecting: expected) else {
+      return isDue ? StepOutcome(try save(state, step: step, metrics: metrics)) : .notDue
+    }
+    let isSaved = savedStep == step && unsaved == nil
+    return .stopRequested(
+      StopReport(
+        reason: reason, save: isSaved ? nil : try save(state, step: step, metrics: metrics),
+        expectedSaveDuration: expected.map { .nanoseconds($0) },
+        timeLeft: left.map { .nanoseconds($0) }))
   }
+
+  /// Why the run should stop, if it should; for a program that is between two steps, or has not
+  /// begun.
+  public var stopReason: StopReason? {
+    stopWatch.request(expecting: schedule.expectedCost)?.reason
+  }
+
+  /// The interval between saves to which a policy of overhead has come; nil without one.
+  public var saveInterval: Duration? { schedule.chosenInterval.map { .nanoseconds($0) } }
 
   /// Saves now, whether it is due or not.
   ///
@@ -76,20 +102,22 @@ public final class CheckpointManager {
   ///   - state: What is saved.
   ///   - step: The number of steps completed.
   ///   - metrics: Measurements to keep with the checkpoint, by name.
-  /// - Returns: `.saved` or `.failed`.
-  /// - Throws: As ``stepCompleted(_:state:metrics:)``.
+  /// - Returns: What became of it.
+  /// - Throws: As ``stepCompleted(_:epoch:state:metrics:)``.
   /// - Precondition: `step` is not negative.
   @discardableResult
   public func save(
     _ state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
-  ) throws -> StepOutcome {
+  ) throws -> SaveResult {
     precondition(step >= 0, "training steps are counted from 0")
+    let start = store.options.device.timeSource.monotonic()
     let receipt: SaveReceipt
     do {
       try requireBegun()
-      let plan = try plan(state, metrics: metrics)
+      let plan = try plan(state, step: step, metrics: metrics)
       receipt = try saveDurably(state, plan, step: UInt64(step))
     } catch let failure as SaveFailure {
+      schedule.saveEnded(began: start, succeeded: false)
       unsaved = failure.cause
       if failurePolicy == .stop { throw failure.cause }
       return .failed(failure.cause)
@@ -101,7 +129,42 @@ public final class CheckpointManager {
       throw error
     }
     unsaved = nil
-    return .saved(receipt, store.retain(keeping))
+    savedStep = step
+    schedule.history.add(metrics, step: step)
+    let retention = store.retain(keeping)
+    // Retention is part of what a save costs.
+    schedule.saveEnded(began: start, succeeded: true)
+    return .saved(receipt, retention)
+  }
+
+  /// Ends the run's saving, and with it the watch for signals.
+  ///
+  /// The store stays locked until the manager is released.
+  ///
+  /// - Throws: ``CheckpointError`` if the last save is not durable: the one that made it fail.
+  public func finish() throws(CheckpointError) {
+    stopWatch.putBack()
+    if let unsaved { throw unsaved }
+  }
+
+  /// Saves the state that the run ends with, unless that is on disk already, and ends the run's
+  /// saving.
+  ///
+  /// - Parameters:
+  ///   - state: What is saved.
+  ///   - step: The number of steps completed.
+  ///   - metrics: Measurements to keep with the checkpoint, by name.
+  /// - Returns: What became of the save; nil if none was needed.
+  /// - Throws: As ``stepCompleted(_:epoch:state:metrics:)`` and ``finish()``.
+  @discardableResult
+  public func finish(
+    saving state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
+  ) throws -> SaveResult? {
+    defer { stopWatch.putBack() }
+    let isSaved = savedStep == step && unsaved == nil
+    let result = isSaved ? nil : try save(state, step: step, metrics: metrics)
+    try finish()
+    return result
   }
 
   /// What the policy of this manager keeps and removes after the next save, newest first.
@@ -118,22 +181,16 @@ public final class CheckpointManager {
     store.finishRetention(RetentionPolicy(recordedIn: reader.metadata) + keeping)
   }
 
-  /// Ends the run's saving.
-  ///
-  /// The store stays locked until the manager is released.
-  ///
-  /// - Throws: ``CheckpointError`` if the last save is not durable: the one that made it fail.
-  public func finish() throws(CheckpointError) {
-    if let unsaved { throw unsaved }
-  }
-
   /// What the file will contain; what this throws is the program's fault, not the disk's.
   private func plan(
-    _ state: some Checkpointable, metrics: [String: Double]
+    _ state: some Checkpointable, step: Int, metrics: [String: Double]
   ) throws -> SavePlan {
     var plan = try StatePlanning.plan(state)
     for (name, value) in metrics { try plan.metadata.add(.metric, name, .float64(value)) }
-    Environment.record(keeping, in: &plan.metadata)
+    var history = schedule.history
+    history.add(metrics, step: step)
+    history.record(in: &plan.metadata)
+    Environment.record(keeping, completedEpochs: schedule.lastEpoch, in: &plan.metadata)
     return plan
   }
 
@@ -160,13 +217,14 @@ public final class CheckpointManager {
   }
 
   private func requireBegun() throws(CheckpointError) {
-    guard !hasBegun else { return }
-    guard !isHalfRestored else {
+    guard !isRestoredOnly else {
       throw CheckpointError(
         .invalidState,
-        "Resuming failed half-way, and the trainer is neither what was saved nor what it was. Make it "
-          + "anew and resume again.", at: CheckpointError.Location(path: store.path))
+        "The trainer is not what the run has come to: resuming failed half-way, or it was restored "
+          + "to look at the best. Make it anew and resume.",
+        at: CheckpointError.Location(path: store.path))
     }
+    guard !hasBegun else { return }
     try beginFreshRun(.nothing)
   }
 
@@ -185,12 +243,17 @@ public final class CheckpointManager {
   }
 
   /// From here on the trainer is no longer what it was.
-  func restoringBegins() { isHalfRestored = true }
+  func restoringBegins() { isRestoredOnly = true }
 
   func continueRun(from reader: CheckpointReader, choice: ResumeChoice) {
     store.continueRun(from: reader, choice: choice)
-    lastStep = Int(clamping: reader.header.step)
-    isHalfRestored = false
+    let step = Int(clamping: reader.header.step)
+    schedule.resumed(
+      at: step, epoch: Environment.completedEpochs(in: reader.metadata),
+      MetricHistory(recordedIn: reader.metadata))
+    savedStep = step
+    unsaved = nil
+    isRestoredOnly = false
     hasBegun = true
   }
 }

@@ -3,11 +3,22 @@ internal import CheckpointFormat
 
 /// What a save was made with, for people and for later comparison.
 enum Environment {
-  static func record(_ keeping: RetentionPolicy, in metadata: inout Metadata) {
+  private static let completedEpochsName = "completed_epochs"
+
+  static func record(
+    _ keeping: RetentionPolicy, completedEpochs: Int?, in metadata: inout Metadata
+  ) {
     keeping.record(in: &metadata)
+    metadata[.environment, completedEpochsName] = completedEpochs.map { .int64(Int64($0)) }
     metadata[.environment, "library"] = .string(StoreOptions.libraryName)
     metadata[.environment, "architecture"] = .string(architecture)
     metadata[.environment, "operating_system"] = .string(operatingSystem)
+  }
+
+  /// The number of epochs that were completed when a checkpoint was saved, if the program counts them.
+  static func completedEpochs(in metadata: Metadata) -> Int? {
+    guard case .int64(let count)? = metadata[.environment, completedEpochsName] else { return nil }
+    return Int(clamping: count)
   }
 
   private static var architecture: String {

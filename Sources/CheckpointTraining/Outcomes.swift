@@ -29,9 +29,20 @@ public struct ResumedCheckpoint: Hashable, Sendable {
   public let generation: UInt64
   /// What was measured when it was saved, by name.
   public let metrics: [String: Double]
+  /// What was measured at it and at the checkpoints that led to it, by name, oldest first; of very
+  /// many the newest.
+  public let metricHistory: [String: [MetricValue]]
 }
 
-/// What ``CheckpointManager/stepCompleted(_:state:metrics:)`` did.
+/// What a save came to.
+public enum SaveResult: Sendable {
+  /// A checkpoint was saved and is durable.
+  case saved(SaveReceipt, RetentionReport)
+  /// The save failed; earlier checkpoints are intact.
+  case failed(CheckpointError)
+}
+
+/// What ``CheckpointManager/stepCompleted(_:epoch:state:metrics:)`` did.
 public enum StepOutcome: Sendable {
   /// No save was due.
   case notDue
@@ -39,4 +50,13 @@ public enum StepOutcome: Sendable {
   case saved(SaveReceipt, RetentionReport)
   /// The save failed; earlier checkpoints are intact.
   case failed(CheckpointError)
+  /// The run should stop: the state after this step was saved, or at least that was tried.
+  case stopRequested(StopReport)
+
+  init(_ result: SaveResult) {
+    switch result {
+    case .saved(let receipt, let retention): self = .saved(receipt, retention)
+    case .failed(let error): self = .failed(error)
+    }
+  }
 }

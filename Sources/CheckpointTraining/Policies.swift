@@ -1,25 +1,4 @@
-/// When the manager saves.
-public struct SavePolicy: Hashable, Sendable {
-  let interval: Int?
-
-  /// After every `steps` training steps: at multiples of it, or at the first step that is reported
-  /// after one.
-  ///
-  /// - Precondition: `steps` is at least 1.
-  public static func every(steps: Int) -> SavePolicy {
-    precondition(steps >= 1, "a save interval has at least one step")
-    return SavePolicy(interval: steps)
-  }
-
-  /// Only when the program asks for it.
-  public static let manual = SavePolicy(interval: nil)
-
-  /// Whether a multiple of the interval lies after `previous` and not after `step`.
-  func isDue(after step: Int, previous: Int) -> Bool {
-    guard let interval else { return false }
-    return step / interval > previous / interval
-  }
-}
+public import CheckpointEngine
 
 /// What a failed save means for the run.
 public enum SaveFailurePolicy: Hashable, Sendable {
@@ -31,19 +10,53 @@ public enum SaveFailurePolicy: Hashable, Sendable {
 }
 
 /// Where a run begins.
-public enum ResumeSource: Hashable, Sendable {
+public struct ResumeSource: Hashable, Sendable {
+  enum Kind: Hashable, Sendable {
+    case latest(orElse: String?)
+    case selected(CheckpointSelection)
+    case path(String)
+    case nothing
+    case never
+  }
+
+  let kind: Kind
+
   /// At the newest intact checkpoint, or afresh if the store has none at all.
-  case latest
+  public static let latest = ResumeSource(kind: .latest(orElse: nil))
+
+  /// At the newest intact checkpoint; if the store has none at all, as ``path(_:)``.
+  ///
+  /// The same command can so be given again and again, the first time included.
+  public static func latest(orElse path: String) -> ResumeSource {
+    ResumeSource(kind: .latest(orElse: path))
+  }
+
   /// At the newest intact checkpoint of a step.
-  case step(UInt64)
+  public static func step(_ step: UInt64) -> ResumeSource {
+    ResumeSource(kind: .selected(.step(step)))
+  }
+
   /// At the checkpoint of a generation.
-  case generation(UInt64)
+  public static func generation(_ generation: UInt64) -> ResumeSource {
+    ResumeSource(kind: .selected(.generation(generation)))
+  }
+
+  /// At the intact checkpoint with the best value of a metric, of equal ones the older; afresh if the
+  /// store has none at all.
+  ///
+  /// Looks at the newest checkpoint's lineage: a branch from which a run was taken back is left out.
+  public static func best(of metric: String, _ direction: MetricDirection) -> ResumeSource {
+    ResumeSource(kind: .selected(.best(metric: metric, direction)))
+  }
+
   /// At a file, or at the newest intact checkpoint of another store.
-  case path(String)
+  public static func path(_ path: String) -> ResumeSource { ResumeSource(kind: .path(path)) }
+
   /// Afresh, and only if the store is empty.
-  case nothing
+  public static let nothing = ResumeSource(kind: .nothing)
+
   /// Afresh, whatever is in the store; its checkpoints stay until retention removes them.
-  case never
+  public static let never = ResumeSource(kind: .never)
 }
 
 /// How strictly a checkpoint must fit the program.

@@ -48,6 +48,9 @@ package struct BatchSampler: Sendable {
     shuffle()
   }
 
+  /// The number of epochs of which every window was handed out.
+  package var completedEpochs: Int { state.epoch + (state.consumedCount == starts.count ? 1 : 0) }
+
   /// The next `count` windows.
   ///
   /// - Parameter count: how many; a batch may span epochs.

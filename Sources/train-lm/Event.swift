@@ -75,6 +75,28 @@ struct Event {
       ])
   }
 
+  static func stopped(_ step: Int, _ reason: StopReason, isSaved: Bool) -> Event {
+    let fields: [(String, JSONValue)] =
+      switch reason {
+      case .signal(let number): [("reason", .string("signal")), ("signal", .int(Int64(number)))]
+      case .timeLimit: [("reason", .string("time_limit"))]
+      }
+    return Event("stopped", [("step", .int(Int64(step)))] + fields + [("saved", .bool(isSaved))])
+  }
+
+  static func bestLoaded(
+    _ checkpoint: ResumedCheckpoint, metric: String, digest: String
+  ) -> Event {
+    Event(
+      "best_loaded",
+      [
+        ("step", .int(Int64(checkpoint.step))), ("generation", .uint(checkpoint.generation)),
+        ("path", .string(checkpoint.path)), ("metric", .string(metric)),
+        ("value", checkpoint.metrics[metric].map { .double($0) } ?? .null),
+        ("state_sha256", .string(digest)),
+      ])
+  }
+
   static func done(
     _ step: Int, evalLoss: Float, unigramEntropy: Double, digest: String
   ) -> Event {

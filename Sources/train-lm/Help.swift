@@ -16,9 +16,20 @@ extension TrainOptions {
         --data PATH                     a text file, or a directory of docs
                                         .md and .txt files
         --output_dir DIR                where checkpoints go           runs/train-lm
+        --save_strategy S               steps, epoch, best (when the   steps
+                                        metric improves) or no
         --save_steps N                  save after every N steps       100
+        --save_overhead_budget X        save as often as X of the time
+                                        allows, 0.03 for 3 %
         --save_total_limit N            keep the newest N; 0 keeps all 0
-        --resume_from_checkpoint [latest|never|STEP|PATH]
+        --metric_for_best_model NAME    eval_loss or loss              eval_loss
+        --greater_is_better [true|false]                               false
+        --load_best_model_at_end        keep the best as well, and go
+                                        back to it after the last step
+        --save_on_preemption            on SIGTERM, SIGINT and SIGUSR1
+                                        save and exit with 75
+        --max_minutes X                 stop in the same way in time
+        --resume_from_checkpoint [latest|best|never|STEP|PATH]
                                         without a value: latest        a fresh run
         --overwrite_output_dir          a fresh run over old
                                         checkpoints, which age by
@@ -56,10 +67,11 @@ extension TrainOptions {
       the same over a run. The last step is always saved.
 
       Standard output has one JSON object a line: started, resumed, step, eval, saved,
-      save_failed, done. Progress is on standard error. Hyphens and underscores in
+      save_failed, stopped, done, best_loaded. Progress is on standard error. Hyphens and underscores in
       option names are alike.
 
-      exit status: 0 done, 1 error, 64 usage
+      exit status: 0 done, 1 error, 64 usage, 75 stopped early: run the same command
+      with --resume_from_checkpoint to go on
       """
   }
 }

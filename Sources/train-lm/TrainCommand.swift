@@ -20,16 +20,18 @@ enum TrainCommand {
 
   private static func run(_ words: OptionParser) throws(UsageError) -> ExitStatus {
     let options = try TrainOptions(words)
+    var isComplete = true
     do {
       var run = try TrainingRun(options)
-      try run.run()
+      isComplete = try run.run()
     } catch {
       StandardStreams.writeError("train-lm: \(error)")
       if let hint = hint(error) { StandardStreams.writeError(hint) }
       return .failure
     }
     // Events that nobody got must not pass for a run that was reported.
-    return StandardStreams.hasOutputFailed ? .failure : .success
+    if StandardStreams.hasOutputFailed { return .failure }
+    return isComplete ? .success : .resumable
   }
 
   /// What to type next, where the library can only say what to call.

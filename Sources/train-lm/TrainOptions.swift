@@ -8,9 +8,13 @@ struct TrainOptions {
   /// A text file, or a directory of `.md` and `.txt` files.
   var data = "docs"
   var outputDirectory = "runs/train-lm"
-  var saveSteps = 100
-  /// Nil keeps every checkpoint.
-  var saveTotalLimit: Int?
+  var saving = SavePolicy.every(steps: 100)
+  var keeping = RetentionPolicy.all
+  var stopping = StopPolicy.never
+  /// What makes a checkpoint the best.
+  var metricForBest = "eval_loss"
+  var bestDirection = MetricDirection.lowest
+  var loadsBestAtEnd = false
   var resumeSource = ResumeSource.nothing
   var evalSteps = 200
   var loggingSteps = 20
@@ -20,11 +24,13 @@ struct TrainOptions {
   /// The options by name.
   static let kinds: [String: OptionParser.Kind] = {
     var kinds: [String: OptionParser.Kind] = [
-      "overwrite_output_dir": .flag, "untied_head": .flag,
-      "resume_from_checkpoint": .optionalValue,
+      "overwrite_output_dir": .flag, "untied_head": .flag, "load_best_model_at_end": .flag,
+      "save_on_preemption": .flag, "resume_from_checkpoint": .optionalValue,
+      "greater_is_better": .optionalValue,
     ]
     for name in [
-      "data", "output_dir", "max_steps", "save_steps", "save_total_limit", "seed", "batch_size",
+      "data", "output_dir", "max_steps", "save_strategy", "save_steps", "save_total_limit",
+      "save_overhead_budget", "metric_for_best_model", "max_minutes", "seed", "batch_size",
       "gradient_accumulation_steps", "block_size", "n_layer", "n_head", "n_embd",
       "learning_rate", "min_learning_rate", "warmup_steps", "weight_decay", "dropout",
       "eval_steps", "logging_steps", "lock_timeout", "threads",
@@ -39,23 +45,76 @@ struct TrainOptions {
     configuration = try Self.configuration(parser)
     data = parser.string("data") ?? data
     outputDirectory = parser.string("output_dir") ?? outputDirectory
-    saveSteps = try parser.integer("save_steps", in: 1...Int.max) ?? saveSteps
     evalSteps = try parser.integer("eval_steps", in: 1...Int.max) ?? evalSteps
     loggingSteps = try parser.integer("logging_steps", in: 1...Int.max) ?? loggingSteps
-    // As other trainers have it: nothing, zero and below keep every checkpoint.
-    let limit = try parser.integer("save_total_limit", in: Int.min...Int.max) ?? 0
-    saveTotalLimit = limit > 0 ? limit : nil
     lockTimeout = try parser.number("lock_timeout", as: Double.self, in: 0...1e9) ?? lockTimeout
+    try readBest(parser)
+    saving = try savePolicy(parser)
+    keeping = try retentionPolicy(parser)
+    stopping = try Self.stopPolicy(parser)
     if parser.has("overwrite_output_dir") { resumeSource = .never }
     if parser.has("resume_from_checkpoint") {
-      resumeSource = Self.source(parser.string("resume_from_checkpoint") ?? "latest")
+      resumeSource = source(parser.string("resume_from_checkpoint") ?? "latest")
     }
   }
 
-  /// `latest`, `never`, a step if it is all digits, and a path otherwise.
-  private static func source(_ text: String) -> ResumeSource {
+  private mutating func readBest(_ parser: OptionParser) throws(UsageError) {
+    metricForBest = parser.string("metric_for_best_model") ?? metricForBest
+    guard ["loss", "eval_loss"].contains(metricForBest) else {
+      throw UsageError("'\(metricForBest)' is not measured; eval_loss and loss are.")
+    }
+    if parser.has("greater_is_better") {
+      switch parser.string("greater_is_better") ?? "true" {
+      case "true", "True", "1": bestDirection = .highest
+      case "false", "False", "0": bestDirection = .lowest
+      case let word: throw UsageError("--greater_is_better is true or false, not '\(word)'.")
+      }
+    }
+    loadsBestAtEnd = parser.has("load_best_model_at_end")
+  }
+
+  private func savePolicy(_ parser: OptionParser) throws(UsageError) -> SavePolicy {
+    let steps = try parser.integer("save_steps", in: 1...Int.max)
+    if let share = try parser.number("save_overhead_budget", as: Double.self, in: 1e-6...0.9) {
+      guard steps == nil, !parser.has("save_strategy") else {
+        throw UsageError(
+          "--save_overhead_budget decides when to save: leave --save_steps and --save_strategy out."
+        )
+      }
+      return .overhead(atMost: share)
+    }
+    switch parser.string("save_strategy") ?? "steps" {
+    case "steps": return .every(steps: steps ?? 100)
+    case "epoch": return .every(epochs: 1)
+    case "best": return .onImprovement(of: metricForBest, bestDirection)
+    case "no": return .manual
+    case let word:
+      throw UsageError("--save_strategy is steps, epoch, best or no, not '\(word)'.")
+    }
+  }
+
+  private func retentionPolicy(_ parser: OptionParser) throws(UsageError) -> RetentionPolicy {
+    // As other trainers have it: nothing, zero and below keep every checkpoint.
+    let limit = try parser.integer("save_total_limit", in: Int.min...Int.max) ?? 0
+    guard limit > 0 else { return .all }
+    // The best is not among the newest for long.
+    let isBestWanted = loadsBestAtEnd || parser.string("save_strategy") == "best"
+    return isBestWanted
+      ? .last(limit) + .best(1, of: metricForBest, bestDirection) : .last(limit)
+  }
+
+  private static func stopPolicy(_ parser: OptionParser) throws(UsageError) -> StopPolicy {
+    let minutes = try parser.number("max_minutes", as: Double.self, in: 0...1e6)
+    return StopPolicy(
+      on: parser.has("save_on_preemption") ? [.terminate, .interrupt, .user1] : [],
+      after: minutes.map { .seconds($0 * 60) })
+  }
+
+  /// `latest`, `best`, `never`, a step if it is all digits, and a path otherwise.
+  private func source(_ text: String) -> ResumeSource {
     switch text {
     case "latest": .latest
+    case "best": .best(of: metricForBest, bestDirection)
     case "never": .never
     case _ where !text.isEmpty && text.utf8.allSatisfy { (48...57).contains($0) }:
       UInt64(text).map { .step($0) } ?? .path(text)

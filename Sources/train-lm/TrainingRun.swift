@@ -9,26 +9,31 @@ struct TrainingRun {
   private let manager: CheckpointManager
   private let progress: TrainingProgress
   private var evalLoss: Float?
-  /// The step of the newest checkpoint of this run.
-  private var savedStep: Int?
+  /// The step after which that was measured.
+  private var evalStep: Int?
 
   init(_ options: TrainOptions) throws {
     self.options = options
     let corpus = try Corpus(contentsOf: options.data)
     trainer = try Trainer(configuration: options.configuration, corpus: corpus)
     manager = try CheckpointManager(
-      directory: options.outputDirectory, saving: .every(steps: options.saveSteps),
-      keeping: options.saveTotalLimit.map { .last($0) } ?? .all,
+      directory: options.outputDirectory, saving: options.saving, keeping: options.keeping,
+      stopping: options.stopping,
       options: StoreOptions(
         threads: options.configuration.threads, lockTimeout: options.lockTimeout,
         writer: "train-lm (\(StoreOptions.libraryName))"))
     progress = TrainingProgress(stepCount: options.configuration.maxSteps)
   }
 
-  /// Trains to the last step.
-  mutating func run() throws {
+  /// Trains to the last step; returns false if it was stopped before.
+  mutating func run() throws -> Bool {
     describe()
     try resume()
+    if let reason = manager.stopReason {
+      // Nothing was trained that would have to be saved.
+      try stop(reason, isSaved: true)
+      return false
+    }
     while trainer.step < options.configuration.maxSteps {
       let (loss, learningRate) = trainer.trainStep()
       progress.step(trainer.step, loss: trainer.smoothedLoss, evalLoss: evalLoss)
@@ -36,9 +41,22 @@ struct TrainingRun {
         emit(.step(trainer.step, loss: loss, learningRate: learningRate))
       }
       if trainer.step % options.evalSteps == 0 { evaluate() }
-      try saveIfDue(loss: loss)
+      if let stopped = try saveIfDue(loss: loss) {
+        try stop(stopped.reason, isSaved: stopped.isSaved)
+        return false
+      }
     }
     try finish()
+    return true
+  }
+
+  private func stop(_ reason: StopReason, isSaved: Bool) throws {
+    emit(.stopped(trainer.step, reason, isSaved: isSaved))
+    progress.note(
+      "Stopped after step \(trainer.step): "
+        + (reason == .timeLimit ? "the time is up." : "a signal asked for it.")
+        + (isSaved ? " Run the same command with --resume_from_checkpoint to go on." : ""))
+    try manager.finish()
   }
 
   private func emit(_ event: Event) {
@@ -63,7 +81,6 @@ struct TrainingRun {
         .started(seed: options.configuration.seed, maxSteps: options.configuration.maxSteps))
       return
     }
-    savedStep = checkpoint.step
     emit(.resumed(checkpoint, result, digest: try stateDigest(of: trainer)))
     progress.note(
       "Resumed after step \(checkpoint.step) from \(escaped(checkpoint.path)); "
@@ -77,24 +94,36 @@ struct TrainingRun {
   private mutating func evaluate() {
     let loss = trainer.evaluate()
     evalLoss = loss
+    evalStep = trainer.step
     emit(.eval(trainer.step, loss: loss))
   }
 
-  private mutating func saveIfDue(loss: Float) throws {
-    report(try manager.stepCompleted(trainer.step, state: trainer, metrics: metrics(loss: loss)))
+  /// Saves if that is due; returns a report if the run should stop.
+  private func saveIfDue(loss: Float) throws -> StopReport? {
+    let outcome = try manager.stepCompleted(
+      trainer.step, epoch: trainer.sampler.completedEpochs, state: trainer,
+      metrics: metrics(loss: loss))
+    switch outcome {
+    case .notDue: break
+    case .saved(let receipt, let retention): report(.saved(receipt, retention))
+    case .failed(let error): report(.failed(error))
+    case .stopRequested(let stopped):
+      if let result = stopped.save { report(result) }
+      return stopped
+    }
+    return nil
   }
 
   private func metrics(loss: Float) -> [String: Double] {
     var metrics = ["loss": Double(loss)]
-    if let evalLoss { metrics["eval_loss"] = Double(evalLoss) }
+    // A checkpoint has the loss of its own state, or none.
+    if let evalLoss, evalStep == trainer.step { metrics["eval_loss"] = Double(evalLoss) }
     return metrics
   }
 
-  private mutating func report(_ outcome: StepOutcome) {
-    switch outcome {
-    case .notDue: break
+  private func report(_ result: SaveResult) {
+    switch result {
     case .saved(let receipt, let retention):
-      savedStep = trainer.step
       emit(.saved(receipt, retention))
       for warning in retention.warnings { progress.note(warning) }
     case .failed(let error):
@@ -105,11 +134,16 @@ struct TrainingRun {
 
   private mutating func finish() throws {
     if trainer.step % options.evalSteps != 0 || evalLoss == nil { evaluate() }
-    // What was trained last is saved, whatever the interval.
-    if savedStep != trainer.step {
-      report(
-        try manager.save(
-          trainer, step: trainer.step, metrics: metrics(loss: trainer.smoothedLoss)))
+    // What was trained last is saved, whatever the policy. A failure is thrown after the end is told.
+    let metrics = metrics(loss: trainer.smoothedLoss)
+    var failure: (any Error)?
+    do {
+      if let result = try manager.finish(saving: trainer, step: trainer.step, metrics: metrics) {
+        report(result)
+      }
+    } catch let error as CheckpointError {
+      report(.failed(error))
+      failure = error
     }
     let entropy = trainer.corpus.unigramEntropy
     let loss = evalLoss ?? .nan
@@ -121,6 +155,16 @@ struct TrainingRun {
     progress.note(
       "Held-out loss \(loss) nats a character"
         + (share.isFinite ? ", \(share) of the unigram entropy." : "."))
-    try manager.finish()
+    if let failure { throw failure }
+    if options.loadsBestAtEnd { try loadBest() }
+  }
+
+  private func loadBest() throws {
+    let (metric, direction) = (options.metricForBest, options.bestDirection)
+    let result = try manager.restoreBest(trainer, of: metric, direction)
+    for skipped in result.skipped { progress.note("Skipped: \(skipped.reason.message)") }
+    guard let best = result.checkpoint else { return }
+    emit(.bestLoaded(best, metric: metric, digest: try stateDigest(of: trainer)))
+    progress.note("The best is step \(best.step), \(escaped(best.path)).")
   }
 }

@@ -79,10 +79,42 @@ import Testing
         [.newest, .rule(.last(2))], [.rule(.last(2))], [], [.rule(.every(steps: 200))],
         [.rule(.best(1, metric: "loss", .lowest))], [],
       ])
-    #expect(plan[4].reasons.first?.description == "among the 1 with the lowest loss")
     #expect(store.retain(policy).removed == [plan[5], plan[2]].map(\.entry.path))
     #expect(store.retain(policy + .all).removed.isEmpty)
     #expect(try store.retentionPlan(.all).allSatisfy { $0.reasons.contains(.everything) })
+  }
+
+  @Test func everyReasonIsToldInWords() throws {
+    let reasons: [(RetentionDecision.Reason, String)] = [
+      (.rule(.last(2)), "among the newest 2"),
+      (.rule(.best(1, metric: "loss", .lowest)), "among the 1 with the lowest loss"),
+      (.rule(.every(steps: 9)), "first at or after a multiple of 9 steps"),
+      (.rule(.within(nanoseconds: 5_000_000_000)), "younger than 5 seconds"),
+      (.everything, "everything is kept"), (.newest, "the newest"),
+      (.lastAcknowledged, "the last that is known to be durable"), (.pinned, "pinned"),
+      (.resumedFrom, "the run was resumed from it"), (.notCounted, "not counted"),
+    ]
+    for (reason, words) in reasons { #expect(reason.description == words) }
+  }
+
+  @Test func whatStaysOutOfCautionIsTold() throws {
+    let writer = try disk.writer()
+    #expect(errorCode { _ = try writer.retentionPlan(.last(1)) } == .invalidState)
+    try save([(1, nil), (2, nil), (3, nil), (4, nil), (5, nil)], to: writer)
+    let entries = try writer.entries()
+    try disk.put(".pin-\(try #require(entries[4].header?.checkpointIdentifier))", [])
+    try disk.damage(checkpointName(4, 4))
+    try disk.put(checkpointName(2, 2) + ".damaged", disk.contents(checkpointName(2, 2)))
+    try disk.remove(checkpointName(2, 2))
+    writer.continueRun(
+      from: try #require(try writer.recover(.step(3))).reader, choice: .deliberate)
+    let plan = try writer.retentionPlan(.last(1))
+    #expect(
+      plan.map(\.reasons) == [
+        // The parent of the one resumed from is gone, so that nothing is known to be durable.
+        [.newest, .rule(.last(1))], [.lastAcknowledged], [.lastAcknowledged, .resumedFrom],
+        [.notCounted], [.pinned, .lastAcknowledged],
+      ])
   }
 
   @Test func anAbandonedBranchWinsNothing() throws {
@@ -160,11 +192,12 @@ import Testing
     var metadata = Metadata()
     (RetentionPolicy.last(2) + .last(5) + .within(.seconds(1)) + .within(.seconds(9)))
       .record(in: &metadata)
-    #expect(RetentionPolicy(recordedIn: metadata) == .last(5) + .within(.seconds(9)))
+    let both = RetentionPolicy.within(.seconds(1)) + .within(.seconds(9))
+    #expect(RetentionPolicy(recordedIn: metadata) == .last(5) + both)
     for (name, value) in [
       ("retention_last", MetadataValue.int64(0)), ("retention_best_lowest", .int64(1)),
       ("retention_best_worst/loss", .int64(1)), ("retention_every_steps/0", .bool(true)),
-      ("retention_within_nanoseconds", .int64(-1)),
+      ("retention_within_nanoseconds/-1", .bool(true)), ("retention_within_nanoseconds", .int64(1)),
     ] {
       var metadata = Metadata()
       metadata[.environment, name] = value

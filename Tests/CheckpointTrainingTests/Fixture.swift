@@ -131,10 +131,12 @@ extension SimulatedDisk {
   /// Opens a manager of the store, without threads and with chunks as they are.
   func manager(
     _ path: String = SimulatedDisk.store, saving: SavePolicy = .every(steps: 1),
-    keeping: RetentionPolicy = .all, onSaveFailure: SaveFailurePolicy = .report
+    keeping: RetentionPolicy = .all, stopping: StopPolicy = .never,
+    onSaveFailure: SaveFailurePolicy = .report
   ) throws -> CheckpointManager {
     try CheckpointManager(
-      directory: path, saving: saving, keeping: keeping, onSaveFailure: onSaveFailure,
+      directory: path, saving: saving, keeping: keeping, stopping: stopping,
+      onSaveFailure: onSaveFailure,
       options: StoreOptions(device: device, compression: .none, threads: 1))
   }
 

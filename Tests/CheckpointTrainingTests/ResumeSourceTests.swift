@@ -31,6 +31,85 @@ struct ResumeSourceTests {
     #expect(disk.checkpoints().contains("step-000000002.g000005.ckpt"))
   }
 
+  @Test func latestOrElseTakesTheOtherOnlyWhereThereIsNothing() throws {
+    try disk.train(3, in: "/other")
+    let (trainer, result) = try resume(.latest(orElse: "/other"))
+    #expect(trainer == ToyTrainer.trained(3))
+    #expect(result.checkpoint?.path.hasPrefix("/other/") == true)
+    try disk.train(2)
+    #expect(try resume(.latest(orElse: "/other")).trainer == ToyTrainer.trained(2))
+    #expect(try resume(.latest(orElse: "/nowhere")).trainer == ToyTrainer.trained(2))
+    let error = try checkpointError { _ = try resume(.latest(orElse: "/nowhere"), in: "/empty") }
+    #expect(error.code == .notFound)
+    // Damage is no emptiness.
+    for name in disk.checkpoints() { try disk.damage("/run/" + name) }
+    let damaged = try checkpointError { _ = try resume(.latest(orElse: "/other")) }
+    #expect(damaged.code == .noIntactCheckpoint)
+  }
+
+  /// Saves steps with these losses.
+  private func save(_ losses: [Double?], resuming source: ResumeSource) throws {
+    let manager = try disk.manager()
+    var trainer = ToyTrainer()
+    try manager.resume(&trainer, from: source)
+    for loss in losses {
+      trainer.trainStep()
+      try manager.saved(trainer, step: trainer.step, metrics: loss.map { ["loss": $0] } ?? [:])
+    }
+  }
+
+  @Test func theBestIsThatOfTheLineage() throws {
+    let best = ResumeSource.best(of: "loss", .lowest)
+    #expect(try resume(best).result.checkpoint == nil)
+    try save([5, 1, .nan, nil], resuming: .latest)
+    #expect(try resume(best).trainer == ToyTrainer.trained(2))
+    #expect(try resume(.best(of: "loss", .highest)).trainer == ToyTrainer.trained(1))
+    let missing = try checkpointError { _ = try resume(.best(of: "accuracy", .highest)) }
+    #expect(missing.code == .notFound && missing.message.contains("accuracy"))
+
+    // Taken back to step 1: step 2 had the best value, and is no ancestor any more.
+    try save([4, 3, 3], resuming: .step(1))
+    let (trainer, result) = try resume(best)
+    #expect(trainer == ToyTrainer.trained(3))
+    #expect(result.checkpoint?.generation == 6)
+  }
+
+  @Test func aDamagedBestIsPassedOverAndOneThatCannotBeReadIsNot() throws {
+    let best = ResumeSource.best(of: "loss", .lowest)
+    try save([3, 2, 1, 4], resuming: .latest)
+    let path = checkpointPath(step: 3, generation: 3)
+    let copy = disk.copy()
+    try disk.damage(path)
+    let (trainer, result) = try resume(best)
+    #expect(trainer == ToyTrainer.trained(2))
+    #expect(result.skipped.map(\.path) == [path])
+    #expect(copy.makeUnreadable(fileAt: path, range: 0..<64))
+    var other = ToyTrainer()
+    let error = try checkpointError { try copy.manager().resume(&other, from: best) }
+    #expect(error.code == .unreadable && other == ToyTrainer())
+  }
+
+  @Test func theBestIsRestoredToLookAtAndNotToGoOn() throws {
+    let manager = try disk.manager()
+    var trainer = ToyTrainer()
+    let nothing = try checkpointError {
+      _ = try manager.restoreBest(&trainer, of: "loss", .lowest)
+    }
+    #expect(nothing.code == .notFound)
+    for loss in [2.0, 1, 3] {
+      trainer.trainStep()
+      try manager.saved(trainer, step: trainer.step, metrics: ["loss": loss])
+    }
+    let result = try manager.restoreBest(&trainer, of: "loss", .lowest)
+    #expect(trainer == ToyTrainer.trained(2) && result.checkpoint?.metrics == ["loss": 1])
+    let error = try checkpointError { try manager.save(trainer, step: 3) }
+    #expect(error.code == .invalidState)
+    #expect(disk.checkpoints().count == 3)
+    try manager.resume(&trainer, from: .latest)
+    #expect(trainer == ToyTrainer.trained(3))
+    try manager.saved(trainer, step: 3)
+  }
+
   @Test func aRunThatWentBackGoesOnFromWhereItWent() throws {
     try disk.train(4)
     do {

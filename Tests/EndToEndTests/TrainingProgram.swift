@@ -51,9 +51,11 @@ struct TrainingProgram {
     ] + more
   }
 
-  /// Trains until the end, or until it is killed with SIGKILL after `delay` seconds.
-  func train(_ more: [String] = [], killedAfter delay: Double? = nil) throws -> Result {
-    try Self.run("train-lm", arguments(more), killedAfter: delay)
+  /// Trains until the end, or until it is sent a signal after `delay` seconds.
+  func train(
+    _ more: [String] = [], killedAfter delay: Double? = nil, by signal: Int32 = SIGKILL
+  ) throws -> Result {
+    try Self.run("train-lm", arguments(more), killedAfter: delay, by: signal)
   }
 
   /// The names of the checkpoints in the store.
@@ -81,13 +83,19 @@ struct TrainingProgram {
   }
 
   static func run(
-    _ name: String, _ arguments: [String], killedAfter delay: Double? = nil, timeout: Double = 120
+    _ name: String, _ arguments: [String], killedAfter delay: Double? = nil,
+    by signal: Int32 = SIGKILL, timeout: Double = 120
   ) throws -> Result {
-    try runPath(executable(name), arguments, killedAfter: delay, timeout: timeout)
+    try runPath(executable(name), arguments, killedAfter: delay, by: signal, timeout: timeout)
   }
 
+  /// By what to multiply the time after which a program is taken to hang.
+  private static let patience =
+    Double(ProcessInfo.processInfo.environment["TEST_PATIENCE"] ?? "") ?? 1
+
   static func runPath(
-    _ path: String, _ arguments: [String], killedAfter delay: Double? = nil, timeout: Double = 120
+    _ path: String, _ arguments: [String], killedAfter delay: Double? = nil,
+    by signal: Int32 = SIGKILL, timeout: Double = 120
   ) throws -> Result {
     let process = Process()
     process.executableURL = URL(filePath: path)
@@ -98,12 +106,20 @@ struct TrainingProgram {
     process.standardError = errors.handle
     let start = Date()
     try process.run()
-    let deadline = start.addingTimeInterval(delay ?? timeout)
-    while process.isRunning, Date() < deadline { usleep(500) }
-    let mustKill = process.isRunning
-    if mustKill { kill(process.processIdentifier, SIGKILL) }
+    func wait(seconds: Double) {
+      let deadline = Date().addingTimeInterval(seconds)
+      while process.isRunning, Date() < deadline { usleep(500) }
+    }
+    if let delay {
+      wait(seconds: delay)
+      if process.isRunning { kill(process.processIdentifier, signal) }
+    }
+    wait(seconds: timeout * patience)
+    if process.isRunning {
+      Issue.record("\(path) did not end in \(timeout * patience) s")
+      kill(process.processIdentifier, SIGKILL)
+    }
     process.waitUntilExit()
-    if mustKill, delay == nil { Issue.record("\(path) did not end in \(timeout) s") }
     return Result(
       status: process.terminationStatus, wasKilled: process.terminationReason == .uncaughtSignal,
       output: output.text(), errors: errors.text(), seconds: Date().timeIntervalSince(start))

@@ -4,8 +4,9 @@ import CheckpointTraining
 func makeManager(directory: String) throws -> CheckpointManager {
   try CheckpointManager(
     directory: directory,
-    saving: .every(steps: 1000),
-    keeping: .last(3),
+    saving: .every(steps: 1000) || .onImprovement(of: "eval_loss", .lowest),
+    keeping: .last(3) + .best(1, of: "eval_loss", .lowest),
+    stopping: .onPreemption,
     onSaveFailure: .stop,
     options: StoreOptions(
       permissions: .inherit,  // as open as the directory; the default is .private

@@ -12,6 +12,7 @@ struct HowToTests {
     "save-and-resume": "SaveAndResume.swift",
     "recover-after-a-crash": "RecoverAfterACrash.swift",
     "choose-settings": "ChooseSettings.swift",
+    "requeue-on-a-cluster": "RequeueOnACluster.swift",
     "test-your-program": "TestYourProgram.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -100,7 +101,8 @@ struct HowToTests {
       trainer.layers[2].weights[0] = 3
       do {
         let manager = try CheckpointManager(directory: directory, saving: .manual)
-        report(try manager.save(trainer, step: 7))
+        report(try manager.stepCompleted(7, state: trainer))
+        try manager.finish(saving: trainer, step: 7)
       }
       let resumed = ClassTrainer()
       let manager = try CheckpointManager(directory: directory, saving: .manual)
@@ -140,7 +142,8 @@ struct HowToTests {
         let manager = try makeManager(directory: directory)
         try saveByHand(&trainer, manager)
         _ = trainer.trainStep()
-        report(try manager.save(trainer, step: 1))
+        report(try manager.stepCompleted(1, state: trainer))
+        try manager.finish(saving: trainer, step: 1)
       }
       var resumed = Trainer()
       let manager = try makeManager(directory: directory)

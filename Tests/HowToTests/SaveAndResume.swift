@@ -59,6 +59,8 @@ func report(_ outcome: StepOutcome) {
     for warning in retention.warnings { print(warning) }
   case .failed(let error):
     print("not saved, training goes on:", error)
+  case .stopRequested(let stopped):
+    print("asked to stop by \(stopped.reason); saved: \(stopped.isSaved)")
   }
 }
 // end of snippet

@@ -12,6 +12,9 @@ public enum CheckpointSelection: Hashable, Sendable {
   case step(UInt64)
   /// The one of a generation.
   case generation(UInt64)
+  /// The intact one with the best value of a metric, in the lineage of the run or else of the newest
+  /// checkpoint.
+  case best(metric: String, MetricDirection)
 }
 
 /// A checkpoint that recovery passed over.
@@ -38,8 +41,8 @@ extension CheckpointStore {
   /// a newer build, stops the search, since going on from an older one would lose work silently.
   ///
   /// - Parameter selection: Which checkpoint to take.
-  /// - Returns: The chosen checkpoint, or nil if `.latest` was asked for and no file bears a
-  ///   checkpoint's name.
+  /// - Returns: The chosen checkpoint, or nil if `.latest` or `.best` was asked for and no file bears
+  ///   a checkpoint's name.
   /// - Throws: ``CheckpointError``: `.noIntactCheckpoint` with every reason, `.notFound` if no
   ///   checkpoint has the step or generation, `.ambiguous`, `.unreadable` or `.unsupported`.
   /// - Complexity: Reads the chosen file and each that was passed over once.
@@ -90,6 +93,10 @@ extension CheckpointStore {
     case .generation(let generation):
       selected = listing.candidates.filter { $0.generation == generation }
       what = "generation \(generation)"
+    case .best(let metric, let direction):
+      if listing.entries.isEmpty { return [] }
+      selected = ranked(listing.candidates, by: metric, direction)
+      what = "a value of '\(escaped(metric))'"
     }
     guard selected.isEmpty else { return selected }
     let others = listing.candidates.map { "step \($0.step)" }.joined(separator: ", ")
@@ -98,6 +105,35 @@ extension CheckpointStore {
       "\(escaped(path)) has no checkpoint of \(what). "
         + (others.isEmpty ? "It has none at all." : "It has: \(others)."),
       at: CheckpointError.Location(path: path))
+  }
+
+  /// The candidates of a lineage with a value of a metric, the best first, of equal ones the older.
+  ///
+  /// Those that do not tell come before: whatever is wrong with them must be found out, since one of
+  /// them may be the best.
+  private func ranked(
+    _ candidates: [StoreEntry], by metric: String, _ direction: MetricDirection
+  ) -> [StoreEntry] {
+    var silent: [StoreEntry] = []
+    var measured: [(value: Double, entry: StoreEntry)] = []
+    var lineage = run.map { (identifier: $0.runIdentifier, abandoned: $0.abandonedGenerations) }
+    for entry in candidates {
+      guard entry.problem == nil, let header = entry.header, let reader = try? open(entry) else {
+        silent.append(entry)
+        continue
+      }
+      // Candidates come newest first.
+      let known =
+        lineage ?? (header.runIdentifier, GenerationRanges(recordedIn: reader.metadata))
+      lineage = known
+      guard header.runIdentifier == known.identifier, !known.abandoned.contains(header.generation),
+        let value = reader.metadata.metrics[metric], !value.isNaN
+      else { continue }
+      measured.append((value, entry))
+    }
+    // The sort is stable.
+    let best = measured.reversed().sorted { direction.isBetter($0.value, than: $1.value) }
+    return best.isEmpty ? [] : silent + best.map(\.entry)
   }
 
   /// The first candidate that verifies; nil if the listing is out of date.

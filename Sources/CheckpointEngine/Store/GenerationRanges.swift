@@ -3,26 +3,15 @@ internal import CheckpointFormat
 /// Generations of a store that do not belong to a run's lineage, although they bear its identifier:
 /// what was saved after the checkpoint to which the run was taken back.
 struct GenerationRanges: Hashable {
-  /// Ascending, neither overlapping nor touching.
-  private(set) var ranges: [ClosedRange<UInt64>] = []
+  /// Ascending; between two of them lies what the run was taken back to.
+  private var ranges: [ClosedRange<UInt64>] = []
 
   func contains(_ generation: UInt64) -> Bool {
     ranges.contains { $0.contains(generation) }
   }
 
-  mutating func insert(_ range: ClosedRange<UInt64>) {
-    var merged = range
-    ranges.removeAll { other in
-      // Generations end at 2^63 - 1, so that adding 1 cannot overflow.
-      guard other.lowerBound <= merged.upperBound + 1, merged.lowerBound <= other.upperBound + 1
-      else { return false }
-      let low = min(other.lowerBound, merged.lowerBound)
-      merged = low...max(other.upperBound, merged.upperBound)
-      return true
-    }
-    let place = ranges.firstIndex { $0.lowerBound > merged.lowerBound } ?? ranges.endIndex
-    ranges.insert(merged, at: place)
-  }
+  /// Adds a range behind the others.
+  mutating func append(_ range: ClosedRange<UInt64>) { ranges.append(range) }
 }
 
 extension GenerationRanges {
@@ -39,15 +28,12 @@ extension GenerationRanges {
     metadata[.environment, Self.name] = .bytes(bytes.bytes)
   }
 
-  /// The ranges kept with a checkpoint; none if they cannot be understood.
+  /// The ranges kept with a checkpoint, as far as they make sense.
   init(recordedIn metadata: Metadata) {
     guard case .bytes(let bytes)? = metadata[.environment, Self.name] else { return }
     var reader = ByteReader(bytes.rawSpan, at: 0)
-    for _ in 0..<bytes.count / 16 {
-      guard let first = try? reader.readCounter(), let last = try? reader.readCounter(),
-        first <= last
-      else { return }
-      insert(first...last)
-    }
+    while let first = try? reader.readCounter(), let last = try? reader.readCounter(),
+      first <= last
+    { ranges.append(first...last) }
   }
 }

@@ -132,9 +132,7 @@ extension RetentionPolicy {
       case .every(let steps):
         metadata[.environment, Self.stepsName + "/\(steps)"] = .bool(true)
       case .within(let nanoseconds):
-        let known = metadata[.environment, Self.ageName]
-        if case .int64(let other)? = known, other >= nanoseconds { continue }
-        metadata[.environment, Self.ageName] = .int64(nanoseconds)
+        metadata[.environment, Self.ageName + "/\(nanoseconds)"] = .bool(true)
       }
     }
   }
@@ -146,13 +144,12 @@ extension RetentionPolicy {
       switch value {
       case .int64(let count) where name == Self.lastName && count >= 1:
         rules.insert(.last(Int(clamping: count)))
-      case .int64(let age) where name == Self.ageName && age >= 0:
-        rules.insert(.within(nanoseconds: age))
+      case .bool(true) where name.hasPrefix(Self.ageName + "/"):
+        let age = Int64(name.dropFirst(Self.ageName.count + 1))
+        if let age, age >= 0 { rules.insert(.within(nanoseconds: age)) }
       case .bool(true) where name.hasPrefix(Self.stepsName + "/"):
-        guard let steps = UInt64(name.dropFirst(Self.stepsName.count + 1)), steps >= 1 else {
-          continue
-        }
-        rules.insert(.every(steps: steps))
+        let steps = UInt64(name.dropFirst(Self.stepsName.count + 1))
+        if let steps, steps >= 1 { rules.insert(.every(steps: steps)) }
       case .int64(let count) where name.hasPrefix(Self.bestPrefix) && count >= 1:
         let rest = name.dropFirst(Self.bestPrefix.count)
         guard let slash = rest.firstIndex(of: "/"),

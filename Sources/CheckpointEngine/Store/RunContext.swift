@@ -64,7 +64,7 @@ extension CheckpointStore {
       } ?? true  // When in doubt, what led here may still be the best.
     var result = isOfThisStore ? GenerationRanges(recordedIn: reader.metadata) : GenerationRanges()
     let first = isOfThisStore ? header.generation + 1 : 0
-    if first <= lastGeneration { result.insert(first...lastGeneration) }
+    if first <= lastGeneration { result.append(first...lastGeneration) }
     return result
   }
 
