@@ -28,6 +28,9 @@ package final class Job: @unchecked Sendable {
     if isMine { run() }
   }
 
+  /// Whether the job has finished; if so, what it wrote is visible to this thread.
+  package var isFinished: Bool { queue.withLock { state == .finished } }
+
   /// Makes sure that the job is not running and will not run.
   func cancelOrWait() {
     queue.withLock {

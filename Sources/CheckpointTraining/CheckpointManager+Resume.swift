@@ -22,6 +22,7 @@ extension CheckpointManager {
   public func resume<Trainer: Checkpointable>(
     _ trainer: inout Trainer, from source: ResumeSource, strictness: RestoreStrictness = .exact
   ) throws -> ResumeResult {
+    settle()
     switch source.kind {
     case .nothing, .never:
       try beginFreshRun(source)
@@ -67,6 +68,7 @@ extension CheckpointManager {
   public func restoreBest<Trainer: Checkpointable>(
     _ trainer: inout Trainer, of metric: String, _ direction: MetricDirection
   ) throws -> ResumeResult {
+    settle()
     guard
       let (reader, skipped) = try restore(
         &trainer, .best(metric: metric, direction), of: store, .exact)

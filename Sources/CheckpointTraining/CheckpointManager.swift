@@ -1,5 +1,4 @@
 public import CheckpointEngine
-internal import CheckpointFormat
 
 /// Saves a run's state when it is due, keeps what is wanted, and resumes.
 ///
@@ -17,23 +16,31 @@ internal import CheckpointFormat
 /// Not thread-safe: it belongs to the training loop. The trainer need not be Sendable.
 public final class CheckpointManager {
   let store: CheckpointStore
-  private let keeping: RetentionPolicy
-  private let failurePolicy: SaveFailurePolicy
+  let keeping: RetentionPolicy
+  let failurePolicy: SaveFailurePolicy
   private let stopWatch: StopWatch
-  private var schedule: SaveSchedule
-  private var hasBegun = false
+  /// Nil where training waits for its saves.
+  let background: BackgroundSaver?
+  private let busyRule: SaveMode.BusyRule
+  var schedule: SaveSchedule
+  var hasBegun = false
   /// Whether a restore has begun and the run does not go on from it, or not yet.
-  private var isRestoredOnly = false
+  var isRestoredOnly = false
   /// The step of the state that was saved or restored last.
-  private var savedStep: Int?
+  var savedStep: Int?
   /// Why the last due save is not on disk.
-  private var unsaved: CheckpointError?
+  var unsaved: CheckpointError?
+  /// Whether a save is due and waits for the one before to end.
+  private var isPostponed = false
+  /// What a save in the background came to, until a step tells.
+  private var untold: SaveResult?
 
   /// Opens a store for writing; creates its directory if there is none.
   ///
   /// - Parameters:
   ///   - directory: The store.
   ///   - saving: When to save.
+  ///   - mode: Whether training waits for a save.
   ///   - keeping: Which checkpoints to keep.
   ///   - stopping: What makes the run stop early; handlers are installed only for signals that it
   ///     names.
@@ -42,15 +49,19 @@ public final class CheckpointManager {
   /// - Throws: ``CheckpointError``: `.busy` if another process has it open for writing, or another
   ///   manager of this process watches for signals; `.io`.
   public init(
-    directory: String, saving: SavePolicy, keeping: RetentionPolicy = .all,
-    stopping: StopPolicy = .never, onSaveFailure: SaveFailurePolicy = .report,
-    options: StoreOptions = StoreOptions()
+    directory: String, saving: SavePolicy, mode: SaveMode = .blocking,
+    keeping: RetentionPolicy = .all, stopping: StopPolicy = .never,
+    onSaveFailure: SaveFailurePolicy = .report, options: StoreOptions = StoreOptions()
   ) throws(CheckpointError) {
     let now = options.device.timeSource.monotonic
     // First, so that a signal that arrives while the store is opened is not lost.
     stopWatch = try StopWatch(stopping, path: directory, now: now)
     store = try CheckpointStore(directory, for: .writing, options: options)
     schedule = SaveSchedule(saving, now: now)
+    switch mode {
+    case .blocking: (background, busyRule) = (nil, .wait)
+    case .background(let rule): (background, busyRule) = (BackgroundSaver(now: now), rule)
+    }
     self.keeping = keeping
     failurePolicy = onSaveFailure
   }
@@ -59,7 +70,9 @@ public final class CheckpointManager {
 
   /// Tells the manager that a training step is complete; saves if that is due.
   ///
-  /// A save blocks until the checkpoint is durable, and retention follows it.
+  /// A save blocks until the checkpoint is durable, and retention follows it; in the background it
+  /// blocks until the state is copied. What a save in the background came to is told by the first
+  /// step that is reported after it has ended.
   ///
   /// - Parameters:
   ///   - step: The number of steps completed.
@@ -74,29 +87,69 @@ public final class CheckpointManager {
   public func stepCompleted(
     _ step: Int, epoch: Int? = nil, state: some Checkpointable, metrics: [String: Double] = [:]
   ) throws -> StepOutcome {
-    let isDue = schedule.completed(step, epoch: epoch, metrics: metrics)
-    let expected = schedule.expectedCost
-    guard let (reason, left) = stopWatch.request(expecting: expected) else {
-      return isDue ? StepOutcome(try save(state, step: step, metrics: metrics)) : .notDue
+    let isDue = schedule.completed(step, epoch: epoch, metrics: metrics) || isPostponed
+    if background?.isBusy == false { settle() }
+    let expected = schedule.expectedDuration
+    if let (reason, left) = stopWatch.request(expecting: expected) {
+      settle()
+      let earlier = try told()
+      let save = isSaved(step) ? nil : try saveBlocking(state, step, metrics)
+      return .stopRequested(
+        StopReport(
+          reason: reason, save: save, earlier: earlier,
+          expectedSaveDuration: expected.map { .nanoseconds($0) },
+          timeLeft: left.map { .nanoseconds($0) }))
     }
-    let isSaved = savedStep == step && unsaved == nil
-    return .stopRequested(
-      StopReport(
-        reason: reason, save: isSaved ? nil : try save(state, step: step, metrics: metrics),
-        expectedSaveDuration: expected.map { .nanoseconds($0) },
-        timeLeft: left.map { .nanoseconds($0) }))
+    if isDue, background != nil { return try saveInBackground(state, step, metrics) }
+    if isDue { return StepOutcome(try saveBlocking(state, step, metrics)) }
+    return try told().map(StepOutcome.init) ?? .notDue
+  }
+
+  private func saveInBackground(
+    _ state: some Checkpointable, _ step: Int, _ metrics: [String: Double]
+  ) throws -> StepOutcome {
+    let start = store.options.device.timeSource.monotonic()
+    if background?.isBusy == true {
+      switch busyRule {
+      case .wait: settle()
+      case .skip: return .skipped
+      case .postpone:
+        isPostponed = true
+        return .postponed
+      }
+    }
+    isPostponed = false
+    let earlier = try told()
+    guard try begin(state, step, metrics, since: start) else {
+      // There is no memory for a copy. To wait is better than not to save.
+      return StepOutcome(try saveBlocking(state, step, metrics))
+    }
+    let blocked = store.options.device.timeSource.monotonic() - start
+    return .started(SaveStart(step: step, blocked: .nanoseconds(blocked), earlier: earlier))
   }
 
   /// Why the run should stop, if it should; for a program that is between two steps, or has not
   /// begun.
   public var stopReason: StopReason? {
-    stopWatch.request(expecting: schedule.expectedCost)?.reason
+    stopWatch.request(expecting: schedule.expectedDuration)?.reason
   }
 
   /// The interval between saves to which a policy of overhead has come; nil without one.
   public var saveInterval: Duration? { schedule.chosenInterval.map { .nanoseconds($0) } }
 
-  /// Saves now, whether it is due or not.
+  /// Gets the memory for copies of a state before the first save in the background needs it.
+  ///
+  /// Without it the first such save takes longer, by the time the system needs to provide the memory.
+  ///
+  /// - Parameter state: A state of the size that will be saved.
+  /// - Throws: What the state's `save(to:)` throws.
+  public func prewarm(_ state: some Checkpointable) throws {
+    guard let background else { return }
+    settle()
+    _ = background.prepare(byteCount: try StatePlanning.plan(state).byteCount)
+  }
+
+  /// Saves now, whether it is due or not, and waits until the checkpoint is durable.
   ///
   /// - Parameters:
   ///   - state: What is saved.
@@ -109,40 +162,17 @@ public final class CheckpointManager {
   public func save(
     _ state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
   ) throws -> SaveResult {
-    precondition(step >= 0, "training steps are counted from 0")
-    let start = store.options.device.timeSource.monotonic()
-    let receipt: SaveReceipt
-    do {
-      try requireBegun()
-      let plan = try plan(state, step: step, metrics: metrics)
-      receipt = try saveDurably(state, plan, step: UInt64(step))
-    } catch let failure as SaveFailure {
-      schedule.saveEnded(began: start, succeeded: false)
-      unsaved = failure.cause
-      if failurePolicy == .stop { throw failure.cause }
-      return .failed(failure.cause)
-    } catch {
-      unsaved =
-        error as? CheckpointError
-        ?? CheckpointError(
-          .invalidState, "The state after step \(step) was not saved: save(to:) threw \(error).")
-      throw error
-    }
-    unsaved = nil
-    savedStep = step
-    schedule.history.add(metrics, step: step)
-    let retention = store.retain(keeping)
-    // Retention is part of what a save costs.
-    schedule.saveEnded(began: start, succeeded: true)
-    return .saved(receipt, retention)
+    settle()
+    return try saveBlocking(state, step, metrics)
   }
 
-  /// Ends the run's saving, and with it the watch for signals.
+  /// Ends the run's saving, and with it the watch for signals; waits for a save in the background.
   ///
   /// The store stays locked until the manager is released.
   ///
   /// - Throws: ``CheckpointError`` if the last save is not durable: the one that made it fail.
   public func finish() throws(CheckpointError) {
+    settle()
     stopWatch.putBack()
     if let unsaved { throw unsaved }
   }
@@ -154,111 +184,51 @@ public final class CheckpointManager {
   ///   - state: What is saved.
   ///   - step: The number of steps completed.
   ///   - metrics: Measurements to keep with the checkpoint, by name.
-  /// - Returns: What became of the save; nil if none was needed.
+  /// - Returns: What no step has told yet: what a save in the background came to, and this one, if it
+  ///   was needed.
   /// - Throws: As ``stepCompleted(_:epoch:state:metrics:)`` and ``finish()``.
   @discardableResult
   public func finish(
     saving state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
-  ) throws -> SaveResult? {
+  ) throws -> [SaveResult] {
     defer { stopWatch.putBack() }
-    let isSaved = savedStep == step && unsaved == nil
-    let result = isSaved ? nil : try save(state, step: step, metrics: metrics)
+    settle()
+    let earlier = try told()
+    let last = isSaved(step) ? nil : try saveBlocking(state, step, metrics)
     try finish()
-    return result
+    return [earlier, last].compactMap { $0 }
   }
+
+  private func isSaved(_ step: Int) -> Bool { savedStep == step && unsaved == nil }
 
   /// What the policy of this manager keeps and removes after the next save, newest first.
   ///
   /// - Returns: One decision for each checkpoint of the store.
   /// - Throws: As ``CheckpointStore/retentionPlan(_:)``.
   public func retentionPlan() throws(CheckpointError) -> [RetentionDecision] {
-    try store.retentionPlan(keeping)
+    settle()
+    return try store.retentionPlan(keeping)
   }
 
-  /// Removes what the process that saved a checkpoint still had to remove when it died.
-  func finishRetention(of reader: CheckpointReader) -> RetentionReport {
-    // What either policy keeps stays, until this run has saved something itself.
-    store.finishRetention(RetentionPolicy(recordedIn: reader.metadata) + keeping)
-  }
+  // MARK: What the background has done
 
-  /// What the file will contain; what this throws is the program's fault, not the disk's.
-  private func plan(
-    _ state: some Checkpointable, step: Int, metrics: [String: Double]
-  ) throws -> SavePlan {
-    var plan = try StatePlanning.plan(state)
-    for (name, value) in metrics { try plan.metadata.add(.metric, name, .float64(value)) }
-    var history = schedule.history
-    history.add(metrics, step: step)
-    history.record(in: &plan.metadata)
-    Environment.record(keeping, completedEpochs: schedule.lastEpoch, in: &plan.metadata)
-    return plan
-  }
-
-  /// Saves; repeats the whole save once if only its durability is in doubt.
+  /// Waits for a save in the background, and takes note of what it came to.
   ///
-  /// - Throws: ``SaveFailure`` if the store refused; everything else comes from `state`.
-  private func saveDurably(
-    _ state: some Checkpointable, _ plan: SavePlan, step: UInt64
-  ) throws -> SaveReceipt {
-    let write = { (sink: TensorSink) in
-      try StatePlanning.write(state, plan: plan, to: sink)
+  /// Before this, nothing may use the store.
+  func settle() {
+    guard let (begun, ended) = background?.end() else { return }
+    schedule.stagedMetrics = [:]
+    note(ended.result, step: begun.step, metrics: begun.metrics)
+    if case .saved = ended.result {
+      schedule.saveCompleted(began: begun.start, at: ended.time)
     }
-    do {
-      do {
-        return try store.save(plan, step: step, write: write)
-      } catch let error as CheckpointError where error.code == .durabilityUnknown {
-        return try store.save(plan, step: step, write: write)
-      }
-    } catch let failure as StateFailure {
-      throw failure.cause
-    } catch let error as CheckpointError {
-      throw SaveFailure(cause: error)
-    }
+    untold = ended.result
   }
 
-  private func requireBegun() throws(CheckpointError) {
-    guard !isRestoredOnly else {
-      throw CheckpointError(
-        .invalidState,
-        "The trainer is not what the run has come to: resuming failed half-way, or it was restored "
-          + "to look at the best. Make it anew and resume.",
-        at: CheckpointError.Location(path: store.path))
-    }
-    guard !hasBegun else { return }
-    try beginFreshRun(.nothing)
+  /// What a save in the background came to, once.
+  private func told() throws(CheckpointError) -> SaveResult? {
+    defer { untold = nil }
+    if failurePolicy == .stop, case .failed(let error)? = untold { throw error }
+    return untold
   }
-
-  /// Begins a fresh run; refuses a store with checkpoints unless told otherwise.
-  func beginFreshRun(_ source: ResumeSource) throws(CheckpointError) {
-    if source == .nothing, let entry = try store.entries().first {
-      throw CheckpointError(
-        .notEmpty,
-        "\(escaped(store.path)) already holds checkpoints, for example \(escaped(entry.name)), and "
-          + "this run would begin afresh beside them. Resume from .latest before the first save, or "
-          + "from .never if a fresh run is meant.",
-        at: CheckpointError.Location(path: store.path))
-    }
-    store.beginFreshRun()
-    hasBegun = true
-  }
-
-  /// From here on the trainer is no longer what it was.
-  func restoringBegins() { isRestoredOnly = true }
-
-  func continueRun(from reader: CheckpointReader, choice: ResumeChoice) {
-    store.continueRun(from: reader, choice: choice)
-    let step = Int(clamping: reader.header.step)
-    schedule.resumed(
-      at: step, epoch: Environment.completedEpochs(in: reader.metadata),
-      MetricHistory(recordedIn: reader.metadata))
-    savedStep = step
-    unsaved = nil
-    isRestoredOnly = false
-    hasBegun = true
-  }
-}
-
-/// Marks an error as the store's, so that it can be reported instead of thrown.
-private struct SaveFailure: Error {
-  let cause: CheckpointError
 }

@@ -42,14 +42,32 @@ public enum SaveResult: Sendable {
   case failed(CheckpointError)
 }
 
+/// A save that was begun in the background.
+public struct SaveStart: Sendable {
+  /// The step whose state it saves.
+  public let step: Int
+  /// How long training was kept from going on: the copying of the state, and the waiting for the save
+  /// before, if there was any.
+  public let blocked: Duration
+  /// What the save before came to, if that was not told yet.
+  public let earlier: SaveResult?
+}
+
 /// What ``CheckpointManager/stepCompleted(_:epoch:state:metrics:)`` did.
 public enum StepOutcome: Sendable {
-  /// No save was due.
+  /// No save was due, and none in the background has ended since the last step.
   case notDue
   /// A checkpoint was saved and is durable.
   case saved(SaveReceipt, RetentionReport)
   /// The save failed; earlier checkpoints are intact.
   case failed(CheckpointError)
+  /// The state was copied and is being saved in the background; a later step, or the end of the run,
+  /// tells what came of it.
+  case started(SaveStart)
+  /// A save is due, and made when the one before has ended.
+  case postponed
+  /// A save was due and left out, since the one before has not ended.
+  case skipped
   /// The run should stop: the state after this step was saved, or at least that was tried.
   case stopRequested(StopReport)
 

@@ -10,10 +10,14 @@ struct SaveSchedule {
   private(set) var lastEpoch: Int?
   /// When the last save ended, or the schedule began.
   private var lastSaveEnd: UInt64
-  /// How long the last saves took, in nanoseconds, newest last.
+  /// How long the last saves kept training from going on, in nanoseconds, newest last.
   private var costs: [UInt64] = []
+  /// How long the last saves took until they were durable, in nanoseconds, newest last.
+  private var durations: [UInt64] = []
   /// Of the metrics in checkpoints of this lineage.
   var history: MetricHistory
+  /// Of the checkpoint that is being saved in the background.
+  var stagedMetrics: [String: Double] = [:]
 
   /// - Parameters:
   ///   - policy: When to save.
@@ -41,17 +45,25 @@ struct SaveSchedule {
     return isDue
   }
 
-  /// Takes note of a save, successful or not.
-  mutating func saveEnded(began start: UInt64, succeeded: Bool) {
+  /// Takes note that training goes on after a save, or after the copying for one.
+  mutating func saveReturned(began start: UInt64, succeeded: Bool) {
     lastSaveEnd = now()
-    guard succeeded else { return }
-    costs.append(lastSaveEnd - start)
-    if costs.count > 3 { costs.removeFirst() }
+    if succeeded { Self.note(lastSaveEnd - start, in: &costs) }
+  }
+
+  /// Takes note of a save that has become durable.
+  mutating func saveCompleted(began start: UInt64, at end: UInt64) {
+    Self.note(end - start, in: &durations)
+  }
+
+  private static func note(_ duration: UInt64, in durations: inout [UInt64]) {
+    durations.append(duration)
+    if durations.count > 3 { durations.removeFirst() }
   }
 
   /// How long the next save will take, in nanoseconds, by the slowest of the last ones; nil before
   /// the first.
-  var expectedCost: UInt64? { costs.max() }
+  var expectedDuration: UInt64? { durations.max() }
 
   /// The interval that the overhead budget has come to, in nanoseconds; nil without a budget.
   var chosenInterval: UInt64? { chosenInterval(policy.rule) }
@@ -86,8 +98,10 @@ struct SaveSchedule {
     case .interval(let nanoseconds): return now() - lastSaveEnd >= nanoseconds
     case .improvement(let metric, let direction, let minimum):
       guard let value = metrics[metric], !value.isNaN else { return false }
-      guard let best = history.best(of: metric, direction) else { return true }
-      return direction.isBetter(value, than: best) && abs(value - best) >= minimum
+      return [history.best(of: metric, direction), stagedMetrics[metric]].allSatisfy { best in
+        guard let best, !best.isNaN else { return true }
+        return direction.isBetter(value, than: best) && abs(value - best) >= minimum
+      }
     case .overhead(let share, let shortest, let longest):
       return now() - lastSaveEnd >= interval(share, shortest, longest)
     case .any(let left, let right):

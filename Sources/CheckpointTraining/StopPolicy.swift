@@ -78,6 +78,8 @@ public struct StopReport: Sendable {
   public let reason: StopReason
   /// What the save after the last step came to; nil if that step had been saved already.
   public let save: SaveResult?
+  /// What a save in the background of an earlier step came to, if that was not told yet.
+  public let earlier: SaveResult?
   /// How long a save was expected to take, by those before it; nil if there was none.
   public let expectedSaveDuration: Duration?
   /// How much time was left for it; nil if nobody knows.

@@ -66,6 +66,16 @@ struct Event {
       ])
   }
 
+  static func saveStarted(_ start: SaveStart) -> Event {
+    Event(
+      "save_started",
+      [("step", .int(Int64(start.step))), ("blocked_seconds", .double(seconds(start.blocked)))])
+  }
+
+  private static func seconds(_ duration: Duration) -> Double {
+    Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+  }
+
   static func saveFailed(_ step: Int, _ error: CheckpointError) -> Event {
     Event(
       "save_failed",

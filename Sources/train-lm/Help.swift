@@ -21,6 +21,11 @@ extension TrainOptions {
         --save_steps N                  save after every N steps       100
         --save_overhead_budget X        save as often as X of the time
                                         allows, 0.03 for 3 %
+        --async_save [wait|skip|postpone]
+                                        train on while a copy is saved;
+                                        what to do with a save that is
+                                        due meanwhile: without a value
+                                        wait
         --save_total_limit N            keep the newest N; 0 keeps all 0
         --metric_for_best_model NAME    eval_loss or loss              eval_loss
         --greater_is_better [true|false]                               false

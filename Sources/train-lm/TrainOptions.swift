@@ -9,6 +9,7 @@ struct TrainOptions {
   var data = "docs"
   var outputDirectory = "runs/train-lm"
   var saving = SavePolicy.every(steps: 100)
+  var saveMode = SaveMode.blocking
   var keeping = RetentionPolicy.all
   var stopping = StopPolicy.never
   /// What makes a checkpoint the best.
@@ -25,7 +26,8 @@ struct TrainOptions {
   static let kinds: [String: OptionParser.Kind] = {
     var kinds: [String: OptionParser.Kind] = [
       "overwrite_output_dir": .flag, "untied_head": .flag, "load_best_model_at_end": .flag,
-      "save_on_preemption": .flag, "resume_from_checkpoint": .optionalValue,
+      "save_on_preemption": .flag, "async_save": .optionalValue,
+      "resume_from_checkpoint": .optionalValue,
       "greater_is_better": .optionalValue,
     ]
     for name in [
@@ -50,6 +52,7 @@ struct TrainOptions {
     lockTimeout = try parser.number("lock_timeout", as: Double.self, in: 0...1e9) ?? lockTimeout
     try readBest(parser)
     saving = try savePolicy(parser)
+    saveMode = try Self.saveMode(parser)
     keeping = try retentionPolicy(parser)
     stopping = try Self.stopPolicy(parser)
     if parser.has("overwrite_output_dir") { resumeSource = .never }
@@ -90,6 +93,16 @@ struct TrainOptions {
     case "no": return .manual
     case let word:
       throw UsageError("--save_strategy is steps, epoch, best or no, not '\(word)'.")
+    }
+  }
+
+  private static func saveMode(_ parser: OptionParser) throws(UsageError) -> SaveMode {
+    guard parser.has("async_save") else { return .blocking }
+    switch parser.string("async_save") ?? "wait" {
+    case "wait": return .background(whenBusy: .wait)
+    case "skip": return .background(whenBusy: .skip)
+    case "postpone": return .background(whenBusy: .postpone)
+    case let word: throw UsageError("--async_save is wait, skip or postpone, not '\(word)'.")
     }
   }
 

@@ -17,8 +17,8 @@ struct TrainingRun {
     let corpus = try Corpus(contentsOf: options.data)
     trainer = try Trainer(configuration: options.configuration, corpus: corpus)
     manager = try CheckpointManager(
-      directory: options.outputDirectory, saving: options.saving, keeping: options.keeping,
-      stopping: options.stopping,
+      directory: options.outputDirectory, saving: options.saving, mode: options.saveMode,
+      keeping: options.keeping, stopping: options.stopping,
       options: StoreOptions(
         threads: options.configuration.threads, lockTimeout: options.lockTimeout,
         writer: "train-lm (\(StoreOptions.libraryName))"))
@@ -107,8 +107,12 @@ struct TrainingRun {
     case .notDue: break
     case .saved(let receipt, let retention): report(.saved(receipt, retention))
     case .failed(let error): report(.failed(error))
+    case .started(let start):
+      if let earlier = start.earlier { report(earlier) }
+      emit(.saveStarted(start))
+    case .postponed, .skipped: break
     case .stopRequested(let stopped):
-      if let result = stopped.save { report(result) }
+      for result in [stopped.earlier, stopped.save] { if let result { report(result) } }
       return stopped
     }
     return nil
@@ -128,7 +132,7 @@ struct TrainingRun {
       for warning in retention.warnings { progress.note(warning) }
     case .failed(let error):
       emit(.saveFailed(trainer.step, error))
-      progress.note("The save after step \(trainer.step) failed. \(error.message)")
+      progress.note("A save failed at step \(trainer.step). \(error.message)")
     }
   }
 
@@ -138,9 +142,8 @@ struct TrainingRun {
     let metrics = metrics(loss: trainer.smoothedLoss)
     var failure: (any Error)?
     do {
-      if let result = try manager.finish(saving: trainer, step: trainer.step, metrics: metrics) {
-        report(result)
-      }
+      let results = try manager.finish(saving: trainer, step: trainer.step, metrics: metrics)
+      for result in results { report(result) }
     } catch let error as CheckpointError {
       report(.failed(error))
       failure = error

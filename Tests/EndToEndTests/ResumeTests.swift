@@ -22,7 +22,8 @@ struct ResumeTests {
     var delayMax = 0.15
     for kill in 1...20 {
       let delay = Double.random(in: 0.005..<delayMax, using: &generator)
-      let result = try killed.train(arguments, killedAfter: delay)
+      let mode = kill.isMultiple(of: 2) ? ["--async_save"] : []
+      let result = try killed.train(arguments + mode, killedAfter: delay)
       #expect(result.wasKilled, "seed \(seed), kill \(kill): \(result.errors)")
       if result.events("saved").isEmpty, delay > delayMax / 2 { delayMax *= 1.5 }
       resumedSteps.formUnion(result.events("resumed").compactMap { $0["step"] as? Int })

@@ -59,6 +59,9 @@ func report(_ outcome: StepOutcome) {
     for warning in retention.warnings { print(warning) }
   case .failed(let error):
     print("not saved, training goes on:", error)
+  case .started(let start):
+    print("copied step \(start.step) in \(start.blocked)")
+  case .postponed, .skipped: break
   case .stopRequested(let stopped):
     print("asked to stop by \(stopped.reason); saved: \(stopped.isSaved)")
   }

@@ -1,0 +1,91 @@
+internal import CheckpointEngine
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// Memory for the copy of a state, kept from save to save: touching fresh pages takes longer than
+/// copying into known ones.
+///
+/// Filled by one thread and read by another, never at the same time: the manager waits for a save to
+/// end before it stages the next.
+@safe
+final class StagingArena: StateSink {
+  private var memory: UnsafeMutableRawBufferPointer
+  private(set) var byteCount = 0
+
+  init() { unsafe memory = UnsafeMutableRawBufferPointer(start: nil, count: 0) }
+
+  deinit { release() }
+
+  /// Empties the arena and makes room for a state.
+  ///
+  /// - Returns: false if the system has no memory for it.
+  func prepare(byteCount needed: UInt64) -> Bool {
+    byteCount = 0
+    guard let needed = Int(exactly: needed) else { return false }
+    guard unsafe needed > memory.count else { return true }
+    // Not both at once: memory is bounded by one copy.
+    release()
+    // SAFETY: a mapping of our own, which nothing else knows of; its bytes are zero.
+    let address = unsafe mmap(
+      nil, needed, PROT_READ | PROT_WRITE, MAP_PRIVATE | mapAnonymous, -1, 0)
+    guard let address = unsafe address, unsafe address != MAP_FAILED else { return false }
+    unsafe memory = UnsafeMutableRawBufferPointer(start: address, count: needed)
+    return true
+  }
+
+  private func release() {
+    guard let start = unsafe memory.baseAddress else { return }
+    // SAFETY: what `prepare` has mapped; nobody reads it any more.
+    unsafe munmap(start, memory.count)
+    unsafe memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  }
+
+  /// Touches every page, so that the first copy is as fast as the others.
+  func touch() {
+    for offset in unsafe stride(from: 0, to: memory.count, by: 4096) {
+      unsafe memory[offset] = 0
+    }
+  }
+
+  func append(_ bytes: RawSpan) {
+    guard !bytes.isEmpty else { return }
+    unsafe bytes.withUnsafeBytes { source in
+      unsafe next(source.count).copyMemory(from: source)
+    }
+  }
+
+  func fill(
+    _ count: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws {
+    guard count > 0 else { return }
+    let target = unsafe next(Int(count))
+    // What the body leaves out is zero, and the memory may hold the state before.
+    unsafe target.initializeMemory(as: UInt8.self, repeating: 0)
+    try unsafe body(0, target)
+  }
+
+  /// The place of the next bytes; the plan, which the recorder holds the state to, has room for them.
+  private func next(_ count: Int) -> UnsafeMutableRawBufferPointer {
+    precondition(unsafe count <= memory.count - byteCount, "more bytes came than were planned")
+    defer { byteCount += count }
+    return unsafe UnsafeMutableRawBufferPointer(
+      rebasing: memory[byteCount..<byteCount + count])
+  }
+
+  /// Gives everything that was staged to a sink.
+  func write(to sink: TensorSink) throws(CheckpointError) {
+    let staged = unsafe UnsafeRawBufferPointer(memory)
+    // SAFETY: the span ends with this call, and the memory stays for longer.
+    try unsafe sink.append(RawSpan(_unsafeBytes: staged).extracting(first: byteCount))
+  }
+}
+
+#if canImport(Glibc)
+  private let mapAnonymous = MAP_ANONYMOUS
+#else
+  private let mapAnonymous = MAP_ANON
+#endif

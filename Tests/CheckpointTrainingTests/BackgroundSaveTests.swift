@@ -1,0 +1,368 @@
+import CheckpointStorage
+import CheckpointTesting
+import CheckpointTraining
+import Foundation
+import Testing
+
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
+// Goal: a save in the background saves the state as it was at the call, tells what came of it exactly
+// once, and is as safe as one that training waits for.
+// Method: a simulated disk that stops the saving thread before any of its calls until it is let go.
+@Suite("Saves in the background")
+struct BackgroundSaveTests {
+  /// A disk whose chosen call waits until it is let go.
+  private final class Gate: ForwardingBackend {
+    let base: any StorageBackend
+    private let state = Protected(State())
+
+    private struct State {
+      var callCount = 0
+      var stop: Int?
+      var isReached = false
+      var isOpen = false
+    }
+
+    init(_ base: any StorageBackend) { self.base = base }
+
+    /// How many calls that change something have come.
+    var callCount: Int { state.withLock { $0.callCount } }
+
+    /// Stops the call that comes after so many others.
+    func close(after count: Int = 0) {
+      state.withLock { $0 = State(callCount: 0, stop: count) }
+    }
+
+    func open() { state.withLock { $0.isOpen = true } }
+
+    func waitUntilReached() { while !state.withLock({ $0.isReached }) { usleep(200) } }
+
+    private func pass() {
+      let isStopped = state.withLock { state in
+        defer { state.callCount += 1 }
+        guard state.callCount == state.stop else { return false }
+        state.isReached = true
+        return true
+      }
+      guard isStopped else { return }
+      while !state.withLock({ $0.isOpen }) { usleep(200) }
+    }
+
+    func open(
+      _ name: String, in directory: Descriptor, for purpose: OpenPurpose
+    ) throws(StorageError) -> Descriptor {
+      if purpose != .reading { pass() }
+      return try base.open(name, in: directory, for: purpose)
+    }
+
+    func write(
+      _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
+    ) throws(StorageError) -> Int {
+      pass()
+      return try base.write(descriptor, bytes, at: offset)
+    }
+
+    func sync(_ descriptor: Descriptor) throws(StorageError) {
+      pass()
+      try base.sync(descriptor)
+    }
+
+    func renameExclusively(
+      _ name: String, to target: String, in directory: Descriptor
+    ) throws(StorageError) {
+      pass()
+      try base.renameExclusively(name, to: target, in: directory)
+    }
+
+    func unlink(_ name: String, in directory: Descriptor) throws(StorageError) {
+      pass()
+      try base.unlink(name, in: directory)
+    }
+  }
+
+  private let disk = SimulatedDisk()
+  private let gate: Gate
+
+  init() { gate = Gate(disk.device.backend) }
+
+  private func manager(
+    saving: SavePolicy = .every(steps: 1), whenBusy rule: SaveMode.BusyRule = .wait,
+    keeping: RetentionPolicy = .all, stopping: StopPolicy = .never,
+    onSaveFailure: SaveFailurePolicy = .report, resuming: Bool = false
+  ) throws -> CheckpointManager {
+    let real = disk.device
+    let device = StorageDevice(
+      backend: gate, timeSource: real.timeSource, randomBits: real.randomBits)
+    let manager = try CheckpointManager(
+      directory: "/run", saving: saving, mode: .background(whenBusy: rule), keeping: keeping,
+      stopping: stopping, onSaveFailure: onSaveFailure,
+      options: StoreOptions(device: device, compression: .none, threads: 1))
+    if resuming {
+      var trainer = ToyTrainer()
+      try manager.resume(&trainer, from: .latest)
+    }
+    return manager
+  }
+
+  private func start(_ outcome: StepOutcome) throws -> SaveStart {
+    guard case .started(let start) = outcome else { throw TrainerError() }
+    return start
+  }
+
+  private func restored(_ disk: SimulatedDisk? = nil) throws -> ToyTrainer {
+    var trainer = ToyTrainer()
+    try (disk ?? self.disk).copy().manager().resume(&trainer, from: .latest)
+    return trainer
+  }
+
+  @Test func whatIsOnDiskIsTheStateAtTheCallWhateverTrainingDoesMeanwhile() throws {
+    let manager = try manager(keeping: .last(2))
+    var trainer = ToyTrainer()
+    var index = 0
+    // Until no call is left to stop at.
+    while true {
+      trainer.trainStep()
+      let atTheCall = trainer
+      gate.close(after: index)
+      _ = try start(try manager.stepCompleted(trainer.step, state: trainer))
+      // Every tensor is overwritten in place, at the moment that the save has come to this call.
+      for place in trainer.weights.indices {
+        trainer.weights[place] = .nan
+        trainer.momentum[place] = -1
+      }
+      trainer.position = -7
+      let isLast = index > 0 && gate.callCount < index
+      if !isLast { gate.waitUntilReached() }
+      gate.open()
+      try manager.finish()
+      #expect(try restored() == atTheCall, "call \(index)")
+      trainer = atTheCall
+      if gate.callCount <= index + 1 { break }
+      index += 1
+    }
+    #expect(index >= 6)
+  }
+
+  @Test func aFailureIsToldOnceAndTheRunGoesOn() throws {
+    let manager = try manager(saving: .every(steps: 2), keeping: .last(1))
+    var trainer = ToyTrainer.trained(2)
+    _ = try start(try manager.stepCompleted(2, state: trainer))
+    guard case .saved(let receipt, _) = try settled(manager, 3, trainer) else {
+      throw TrainerError()
+    }
+    #expect(receipt.step == 2)
+    disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])
+    trainer.trainStep()
+    _ = try start(try manager.stepCompleted(4, state: trainer))
+    guard case .failed(let error) = try settled(manager, 5, trainer) else { throw TrainerError() }
+    #expect(error.code == .outOfSpace)
+    guard case .notDue = try manager.stepCompleted(5, state: trainer) else { throw TrainerError() }
+    // The run ends here: what is due is not on disk.
+    #expect(throws: error) { try manager.finish() }
+    disk.faultPlan = FaultPlan()
+    #expect(disk.temporaries().isEmpty && disk.checkpoints().count == 1)
+    let next = try start(try manager.stepCompleted(6, state: trainer))
+    #expect(next.earlier == nil)
+    try manager.finish()
+    #expect(try restored() == trainer)
+  }
+
+  /// What the step that is reported after the save under way has ended tells.
+  private func settled(
+    _ manager: CheckpointManager, _ step: Int, _ trainer: ToyTrainer
+  ) throws -> StepOutcome {
+    while true {
+      let outcome = try manager.stepCompleted(step, state: trainer)
+      guard case .notDue = outcome else { return outcome }
+      usleep(200)
+    }
+  }
+
+  @Test func aFailureStopsTheRunAtTheNextStepWhereThatWasAskedFor() throws {
+    let manager = try manager(saving: .every(steps: 2), onSaveFailure: .stop)
+    disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])
+    _ = try start(try manager.stepCompleted(2, state: ToyTrainer()))
+    let error = try checkpointError { _ = try settled(manager, 3, ToyTrainer()) }
+    #expect(error.code == .outOfSpace)
+    guard case .notDue = try manager.stepCompleted(3, state: ToyTrainer()) else {
+      throw TrainerError()
+    }
+  }
+
+  @Test func theProgramsOwnErrorComesFromTheCall() throws {
+    let manager = try manager()
+    let failing = ScriptedState(onSave: { _ in throw TrainerError(number: 3) })
+    #expect(throws: TrainerError(number: 3)) { try manager.stepCompleted(1, state: failing) }
+    let error = try checkpointError { try manager.finish() }
+    #expect(error.code == .invalidState)
+    _ = try start(try manager.stepCompleted(2, state: ToyTrainer()))
+    try manager.finish()
+  }
+
+  // MARK: A save that is due while another is under way
+
+  @Test func trainingWaitsWhereThatWasAskedFor() throws {
+    let manager = try manager(whenBusy: .wait)
+    gate.close()
+    _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
+    gate.waitUntilReached()
+    let gate = gate
+    Thread.detachNewThread {
+      usleep(20_000)
+      gate.open()
+    }
+    let second = try start(try manager.stepCompleted(2, state: ToyTrainer.trained(2)))
+    guard case .saved(let receipt, _)? = second.earlier else { throw TrainerError() }
+    #expect(receipt.step == 1)
+    try manager.finish()
+    #expect(disk.checkpoints().count == 2)
+  }
+
+  @Test func aSaveIsLeftOutWhereThatWasAskedFor() throws {
+    let manager = try manager(whenBusy: .skip)
+    gate.close()
+    _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
+    guard case .skipped = try manager.stepCompleted(2, state: ToyTrainer.trained(2)) else {
+      throw TrainerError()
+    }
+    gate.open()
+    try manager.finish()
+    #expect(disk.checkpoints() == ["step-000000001.g000001.ckpt"])
+  }
+
+  @Test func aSaveIsPostponedWhereThatWasAskedFor() throws {
+    let manager = try manager(saving: .every(steps: 2), whenBusy: .postpone)
+    gate.close()
+    _ = try start(try manager.stepCompleted(2, state: ToyTrainer.trained(2)))
+    guard case .notDue = try manager.stepCompleted(3, state: ToyTrainer.trained(3)),
+      case .postponed = try manager.stepCompleted(4, state: ToyTrainer.trained(4)),
+      case .postponed = try manager.stepCompleted(5, state: ToyTrainer.trained(5))
+    else { throw TrainerError() }
+    gate.open()
+    // Step 7 was not due, but something was before.
+    while case .postponed = try manager.stepCompleted(7, state: ToyTrainer.trained(7)) {
+      usleep(200)
+    }
+    try manager.finish()
+    #expect(try restored() == ToyTrainer.trained(7))
+    #expect(disk.checkpoints().count == 2)
+  }
+
+  // MARK: The end
+
+  @Test func finishingWaitsUntilTheSaveIsDurable() throws {
+    let manager = try manager()
+    gate.close(after: 2)
+    _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
+    gate.waitUntilReached()
+    let gate = gate
+    Thread.detachNewThread {
+      usleep(20_000)
+      gate.open()
+    }
+    let results = try manager.finish(saving: ToyTrainer.trained(1), step: 1)
+    #expect(results.count == 1, "it is saved already, and that is told")
+    disk.crash()
+    for survivor in disk.postCrashStates() {
+      #expect(try restored(survivor) == ToyTrainer.trained(1))
+    }
+  }
+
+  @Test func aRunThatEndsWithoutFinishingLosesAtMostTheSaveUnderWay() throws {
+    try disk.train(1)
+    let callCount = try { () -> Int in
+      let first = disk.operationCount
+      let manager = try manager(resuming: true)
+      _ = try start(try manager.stepCompleted(2, state: ToyTrainer.trained(2)))
+      try manager.finish()
+      return disk.operationCount - first
+    }()
+    for index in 0..<callCount {
+      let disk = SimulatedDisk()
+      try disk.train(1)
+      let start = disk.operationCount
+      do {
+        let manager = try CheckpointManager(
+          directory: "/run", saving: .every(steps: 1), mode: .background(),
+          options: StoreOptions(device: disk.device, compression: .none, threads: 1))
+        var trainer = ToyTrainer()
+        disk.crash(beforeOperation: start + index)
+        try manager.resume(&trainer, from: .latest)
+        try manager.stepCompleted(2, state: ToyTrainer.trained(2))
+      } catch is CheckpointError {
+        // The power went before the save began.
+      }
+      for survivor in disk.postCrashStates(limit: 16) {
+        let step = try restored(survivor).step
+        #expect([1, 2].contains(step), "call \(index)")
+        #expect(try restored(survivor) == ToyTrainer.trained(step))
+      }
+    }
+  }
+
+  @Test func everythingThatUsesTheStoreWaitsForTheSave() throws {
+    let manager = try manager()
+    let uses: [(CheckpointManager) throws -> Void] = [
+      { _ = try $0.retentionPlan() }, { try $0.save(ToyTrainer.trained(9), step: 9) },
+      { manager in
+        var trainer = ToyTrainer()
+        try manager.resume(&trainer, from: .latest)
+      },
+      { manager in
+        var trainer = ToyTrainer()
+        _ = try manager.restoreBest(&trainer, of: "loss", .lowest)
+      },
+    ]
+    for (number, use) in uses.enumerated() {
+      gate.close(after: 1)
+      let state = ToyTrainer.trained(number + 1)
+      _ = try start(
+        try manager.stepCompleted(number + 1, state: state, metrics: ["loss": 1]))
+      gate.waitUntilReached()
+      let gate = gate
+      let openedAt = Protected(false)
+      Thread.detachNewThread {
+        usleep(10_000)
+        openedAt.withLock { $0 = true }
+        gate.open()
+      }
+      try use(manager)
+      #expect(openedAt.withLock { $0 }, "use \(number) did not wait")
+    }
+  }
+
+  @Test func aStateLargerThanMemoryFailsAndDoesNotTrap() throws {
+    let manager = try manager()
+    let huge = ScriptedState(onSave: { state in
+      try unsafe state.tensor("huge", dtype: .uint8, shape: [1 << 55]) { _, _ in throw TrainerError() }
+    })
+    #expect(throws: (any Error).self) {
+      if case .failed(let error) = try manager.stepCompleted(1, state: huge) { throw error }
+    }
+    #expect(disk.checkpoints().isEmpty && disk.temporaries().isEmpty)
+  }
+
+  @Test func whatIsFilledOnDemandIsZeroWhereItIsLeftOut() throws {
+    let manager = try manager()
+    _ = try start(
+      try manager.stepCompleted(
+        1, state: ScriptedState(onSave: { try $0.tensor("a", [UInt8](repeating: 7, count: 64)) })))
+    let sparse = ScriptedState(onSave: { state in
+      // SAFETY: the third byte of 64.
+      try unsafe state.tensor("a", dtype: .uint8, shape: [64]) { offset, target in
+        #expect(offset == 0)
+        unsafe target[3] = 1
+      }
+      try state.tensor("none", [Float]())
+    })
+    _ = try start(try manager.stepCompleted(2, state: sparse))
+    try manager.finish()
+    let reader = try CheckpointReader.open(
+      path: checkpointPath(step: 2, generation: 2), on: disk.device)
+    #expect(try reader.read("a") == (0..<64).map { $0 == 3 ? 1 : 0 })
+  }
+}
