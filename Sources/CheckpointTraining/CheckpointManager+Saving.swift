@@ -94,8 +94,9 @@ extension CheckpointManager {
     return plan
   }
 
-  /// Saves, repeats the whole save once if only its durability is in doubt, and removes what is not
-  /// kept. Runs on any thread that alone uses the store.
+  /// Saves, and removes what is not kept; repeats the whole save once if its durability is in doubt.
+  ///
+  /// Runs on any thread that alone uses the store.
   ///
   /// - Throws: What `write` throws for the state; a refusal of the store is a result.
   private static func save(

@@ -338,7 +338,9 @@ struct BackgroundSaveTests {
   @Test func aStateLargerThanMemoryFailsAndDoesNotTrap() throws {
     let manager = try manager()
     let huge = ScriptedState(onSave: { state in
-      try unsafe state.tensor("huge", dtype: .uint8, shape: [1 << 55]) { _, _ in throw TrainerError() }
+      try unsafe state.tensor("huge", dtype: .uint8, shape: [1 << 55]) { _, _ in
+        throw TrainerError()
+      }
     })
     #expect(throws: (any Error).self) {
       if case .failed(let error) = try manager.stepCompleted(1, state: huge) { throw error }
