@@ -90,6 +90,7 @@ extension CheckpointManager {
     var history = schedule.history
     history.add(metrics, step: step)
     history.record(in: &plan.metadata)
+    contract.record(in: &plan.metadata)
     Environment.record(keeping, completedEpochs: schedule.lastEpoch, in: &plan.metadata)
     return plan
   }
@@ -138,7 +139,14 @@ extension CheckpointManager {
 
   /// Begins a fresh run; refuses a store with checkpoints unless told otherwise.
   func beginFreshRun(_ source: ResumeSource) throws(CheckpointError) {
-    if source == .nothing, let entry = try store.entries().first {
+    if source == .nothing { try requireEmpty() }
+    store.beginFreshRun()
+    hasBegun = true
+  }
+
+  /// Throws `.notEmpty` if the store has checkpoints.
+  func requireEmpty() throws(CheckpointError) {
+    if let entry = try store.entries().first {
       throw CheckpointError(
         .notEmpty,
         "\(escaped(store.path)) already holds checkpoints, for example \(escaped(entry.name)), and "
@@ -146,8 +154,6 @@ extension CheckpointManager {
           + "from .never if a fresh run is meant.",
         at: CheckpointError.Location(path: store.path))
     }
-    store.beginFreshRun()
-    hasBegun = true
   }
 
   /// From here on the trainer is no longer what it was.

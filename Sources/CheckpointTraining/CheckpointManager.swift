@@ -18,6 +18,9 @@ public final class CheckpointManager {
   let store: CheckpointStore
   let keeping: RetentionPolicy
   let failurePolicy: SaveFailurePolicy
+  /// What decides how the run goes on besides its state, for the saves to come; a program that takes
+  /// something of it from the checkpoint states that after the resume.
+  public var contract: ResumeContract
   private let stopWatch: StopWatch
   /// Nil where training waits for its saves.
   let background: BackgroundSaver?
@@ -45,13 +48,16 @@ public final class CheckpointManager {
   ///   - stopping: What makes the run stop early; handlers are installed only for signals that it
   ///     names.
   ///   - onSaveFailure: Whether a failed save is reported or thrown.
+  ///   - contract: What decides how the run goes on besides its state; kept with each checkpoint and
+  ///     compared when a run resumes.
   ///   - options: How files are kept.
   /// - Throws: ``CheckpointError``: `.busy` if another process has it open for writing, or another
   ///   manager of this process watches for signals; `.io`.
   public init(
     directory: String, saving: SavePolicy, mode: SaveMode = .blocking,
     keeping: RetentionPolicy = .all, stopping: StopPolicy = .never,
-    onSaveFailure: SaveFailurePolicy = .report, options: StoreOptions = StoreOptions()
+    onSaveFailure: SaveFailurePolicy = .report, contract: ResumeContract = ResumeContract(),
+    options: StoreOptions = StoreOptions()
   ) throws(CheckpointError) {
     let now = options.device.timeSource.monotonic
     // First, so that a signal that arrives while the store is opened is not lost.
@@ -64,6 +70,7 @@ public final class CheckpointManager {
     }
     self.keeping = keeping
     failurePolicy = onSaveFailure
+    self.contract = contract
   }
 
   // MARK: Saving
@@ -81,7 +88,7 @@ public final class CheckpointManager {
   ///   - metrics: Measurements to keep with the checkpoint, by name.
   /// - Returns: What was done.
   /// - Throws: What the state's `save(to:)` throws, unchanged; ``CheckpointError``: `.notEmpty` if
-  ///   `resume(_:from:strictness:)` was not called and the store has checkpoints; a failed save
+  ///   `resume(_:from:strictness:check:)` was not called and the store has checkpoints; a failed save
   ///   only where that was asked for.
   @discardableResult
   public func stepCompleted(
@@ -109,15 +116,12 @@ public final class CheckpointManager {
     _ state: some Checkpointable, _ step: Int, _ metrics: [String: Double]
   ) throws -> StepOutcome {
     let start = store.options.device.timeSource.monotonic()
-    if background?.isBusy == true {
-      switch busyRule {
-      case .wait: settle()
-      case .skip: return .skipped
-      case .postpone:
-        isPostponed = true
-        return .postponed
-      }
+    if busyRule != .wait, background?.isBusy == true {
+      isPostponed = busyRule == .postpone
+      return isPostponed ? .postponed : .skipped
     }
+    // Also where it is not busy: it may have ended since it was looked at last.
+    settle()
     isPostponed = false
     let earlier = try told()
     guard try begin(state, step, metrics, since: start) else {

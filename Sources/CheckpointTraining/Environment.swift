@@ -1,7 +1,8 @@
 internal import CheckpointEngine
 internal import CheckpointFormat
+internal import CheckpointStorage
 
-/// What a save was made with, for people and for later comparison.
+/// What a save was made with, beside what the program's contract states.
 enum Environment {
   private static let completedEpochsName = "completed_epochs"
 
@@ -10,9 +11,15 @@ enum Environment {
   ) {
     keeping.record(in: &metadata)
     metadata[.environment, completedEpochsName] = completedEpochs.map { .int64(Int64($0)) }
-    metadata[.environment, "library"] = .string(StoreOptions.libraryName)
-    metadata[.environment, "architecture"] = .string(architecture)
-    metadata[.environment, "operating_system"] = .string(operatingSystem)
+  }
+
+  /// What the library states in every contract.
+  static var facts: [(name: String, value: String)] {
+    [
+      ("library", StoreOptions.libraryName), ("format", "\(FileStart.currentVersion)"),
+      ("architecture", architecture), ("operating_system", operatingSystem),
+      ("processors", "\(WorkerPool.availableThreadCount)"),
+    ]
   }
 
   /// The number of epochs that were completed when a checkpoint was saved, if the program counts them.

@@ -6,16 +6,38 @@ public struct ResumeResult: Sendable {
   public let checkpoint: ResumedCheckpoint?
   /// Newer checkpoints that are damaged and were passed over, newest first.
   public let skipped: [SkippedCheckpoint]
+  /// How what decides the run besides its state compares with the checkpoint, the gravest first.
+  ///
+  /// Values that are the same are listed as well; for a fresh run there are none.
+  public let differences: [ContractDifference]
   /// What was removed because the process before died between a save and its retention.
   public let retention: RetentionReport
 
   init(
     checkpoint: ResumedCheckpoint?, skipped: [SkippedCheckpoint] = [],
-    retention: RetentionReport = RetentionReport()
+    differences: [ContractDifference] = [], retention: RetentionReport = RetentionReport()
   ) {
     self.checkpoint = checkpoint
     self.skipped = skipped
+    self.differences = differences
     self.retention = retention
+  }
+}
+
+/// What a resume would do.
+public struct ResumePreview: Sendable {
+  /// The checkpoint that would be restored; nil if the run would begin afresh.
+  public let checkpoint: ResumedCheckpoint?
+  /// Newer checkpoints that would be passed over, newest first.
+  public let skipped: [SkippedCheckpoint]
+  /// How what decides the run besides its state compares with the checkpoint, the gravest first.
+  public let differences: [ContractDifference]
+  /// Why the checkpoint does not fit the program, with every tensor and value; nil if it does.
+  public let misfit: CheckpointError?
+
+  /// The gravest of all differences.
+  public var grade: ResumeContract.Grade {
+    misfit != nil ? .refuse : differences.first?.grade ?? .same
   }
 }
 

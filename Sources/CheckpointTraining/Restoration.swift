@@ -1,22 +1,51 @@
 internal import CheckpointEngine
 internal import CheckpointFormat
 
+/// What a checkpoint must fulfil to be restored.
+struct RestoreTerms {
+  let strictness: RestoreStrictness
+  let contract: ResumeContract
+  let check: ResumeCheck
+
+  /// Throws `.incompatibleState` if the contract of a checkpoint differs too much.
+  func requireContract(_ reader: CheckpointReader) throws(CheckpointError) {
+    let limit: ResumeContract.Grade = check == .strict ? .changesTrajectory : .refuse
+    let refused = contract.compared(with: reader.metadata).filter { $0.grade >= limit }
+    guard !refused.isEmpty else { return }
+    let lines = refused.map { difference in
+      "  \(escaped(difference.name)): \(escaped(difference.saved ?? "")) → "
+        + "\(escaped(difference.current ?? "")) (\(difference.grade.text))"
+    }
+    throw CheckpointError(
+      .incompatibleState,
+      "\(escaped(reader.path)) was saved under other circumstances, and nothing was restored:\n"
+        + lines.joined(separator: "\n"),
+      at: CheckpointError.Location(path: reader.path))
+  }
+}
+
 /// Restores one trainer, from another candidate if the first turns out to be damaged on the way.
 final class Restoration {
   /// What the trainer would have saved before anything was restored.
   private let plan: SavePlan
-  private let strictness: RestoreStrictness
+  private let terms: RestoreTerms
   /// What failed attempts may have changed in the trainer, and the file it came from.
   private var spoiled: (path: String, tensors: Set<StateName>, values: Set<StateName>)?
 
-  init(of trainer: some Checkpointable, _ strictness: RestoreStrictness) throws {
+  init(of trainer: some Checkpointable, _ terms: RestoreTerms) throws {
     plan = try StatePlanning.plan(trainer)
-    self.strictness = strictness
+    self.terms = terms
   }
 
   /// Compares program and checkpoint before a tensor byte is read.
   func check(_ reader: CheckpointReader) throws(CheckpointError) {
-    switch strictness {
+    try checkState(reader)
+    try terms.requireContract(reader)
+  }
+
+  /// Compares the state alone.
+  func checkState(_ reader: CheckpointReader) throws(CheckpointError) {
+    switch terms.strictness {
     case .exact: try StateComparison.requireMatch(plan, reader)
     case .partial: try StateComparison.requireNotNewer(plan, reader)
     }
@@ -38,7 +67,7 @@ final class Restoration {
       )
       throw error
     }
-    if strictness == .exact { try StateComparison.requireComplete(usage, plan, reader) }
+    if terms.strictness == .exact { try StateComparison.requireComplete(usage, plan, reader) }
     try requireReplaced(by: usage, reader)
   }
 

@@ -27,7 +27,8 @@ extension Trainer: Checkpointable {
 
   package func restore(from state: StateReader) throws {
     try requireSameData(state)
-    savedConfiguration = try state.codable("arguments")
+    // What else they decide is compared by the resume contract.
+    adoptSchedule(of: try state.codable("arguments"))
     step = try state.value("step")
     for index in parameters.indices {
       let (name, shape) = (parameters[index].name, parameters[index].shape)

@@ -4,7 +4,7 @@
 /// back into a trainer made with the same configuration and corpus continues bit for bit.
 package final class Trainer {
   /// The hyper-parameters.
-  package let configuration: TrainerConfiguration
+  package private(set) var configuration: TrainerConfiguration
   /// The text.
   package let corpus: Corpus
   /// A digest of the text and of the order in which this configuration reads it.
@@ -21,11 +21,12 @@ package final class Trainer {
   package var sampler: BatchSampler
   /// Drawn from once per micro-batch, for the dropout masks.
   package var generator: RandomGenerator
-  /// The arguments of the checkpoint that was restored; nil in a fresh run.
-  package var savedConfiguration: TrainerConfiguration?
   /// The running mean of the training loss; zero before the first step.
   package var smoothedLoss: Float = 0
 
+  /// Whether the schedule of the learning rate is that of the checkpoint that is restored: an extended
+  /// run goes on along the same curve.
+  private let adoptsSchedule: Bool
   private let engine: GradientEngine
 
   /// Makes a trainer with freshly drawn parameters.
@@ -41,6 +42,8 @@ package final class Trainer {
         characterCount: corpus.tokens.count, needed: 10 * (configuration.blockSize + 1))
     }
     self.configuration = configuration
+    self.configuration.scheduleSteps = configuration.scheduleSteps ?? configuration.maxSteps
+    adoptsSchedule = configuration.scheduleSteps == nil
     self.corpus = corpus
     dataFingerprint = corpus.fingerprint(
       order: "windows of \(configuration.blockSize), seed \(configuration.seed)")
@@ -54,6 +57,11 @@ package final class Trainer {
       tokenCount: corpus.trainingCount, windowLength: configuration.blockSize,
       seed: configuration.seed)
     generator = RandomGenerator(seed: configuration.seed, stream: 2)
+  }
+
+  /// Takes the schedule from a checkpoint, unless another one was asked for.
+  func adoptSchedule(of saved: TrainerConfiguration) {
+    if adoptsSchedule { configuration.scheduleSteps = saved.scheduleSteps }
   }
 
   /// Performs one optimizer step.

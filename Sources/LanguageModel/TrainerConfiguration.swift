@@ -16,12 +16,14 @@ package struct TrainerConfiguration: Equatable, Sendable {
   package var embeddingSize = 64
   /// The learning rate after the warm-up.
   package var learningRate: Float = 5e-3
-  /// The learning rate at the last step.
+  /// The learning rate at the last step of the schedule.
   package var minimumLearningRate: Float = 2e-4
   /// The number of steps over which the learning rate rises from zero.
   package var warmupSteps = 100
   /// The number of optimizer steps of the whole run.
   package var maxSteps = 2000
+  /// The step at which the learning rate has come to its minimum; nil stands for ``maxSteps``.
+  package var scheduleSteps: Int?
   /// The share of activations that training sets to zero.
   package var dropout: Float = 0.05
   /// The decay of matrices, per unit of learning rate.
@@ -63,6 +65,7 @@ package struct TrainerConfiguration: Equatable, Sendable {
       ("gradient_accumulation_steps", gradientAccumulationSteps, 1 << 24),
       ("block_size", blockSize, 8192), ("n_layer", layerCount, 256), ("n_head", headCount, 256),
       ("n_embd", embeddingSize, 4096), ("max_steps", maxSteps, 1 << 40),
+      ("schedule_steps", scheduleSteps ?? maxSteps, 1 << 40),
     ] {
       try require(value >= 1 && value <= limit, property, "from 1 to \(limit)", value)
     }
@@ -99,7 +102,8 @@ package struct TrainerConfiguration: Equatable, Sendable {
 
 extension TrainerConfiguration: Codable {
   // What decides the trajectory, by the names of train-lm's flags. The number of threads decides
-  // nothing and is left out, so that a run on other hardware has the same state.
+  // nothing and is left out, so that a run on other hardware has the same state; so is the number of
+  // steps, so that a run that is extended has it.
   enum CodingKeys: String, CodingKey {
     case seed, dropout, beta1, beta2, epsilon
     case batchSize = "batch_size"
@@ -111,7 +115,7 @@ extension TrainerConfiguration: Codable {
     case learningRate = "learning_rate"
     case minimumLearningRate = "min_learning_rate"
     case warmupSteps = "warmup_steps"
-    case maxSteps = "max_steps"
+    case scheduleSteps = "schedule_steps"
     case weightDecay = "weight_decay"
     case gradientClip = "max_grad_norm"
     case tiedHead = "tied_head"

@@ -37,6 +37,25 @@ struct Event {
       ])
   }
 
+  static func resumeCheck(_ preview: ResumePreview) -> Event {
+    let differences = preview.differences.map { difference -> JSONValue in
+      .object([
+        ("name", .string(difference.name)),
+        ("saved", difference.saved.map { .string($0) } ?? .null),
+        ("current", difference.current.map { .string($0) } ?? .null),
+        ("grade", .string(difference.grade.text)),
+      ])
+    }
+    return Event(
+      "resume_check",
+      [
+        ("step", preview.checkpoint.map { .int(Int64($0.step)) } ?? .null),
+        ("path", preview.checkpoint.map { .string($0.path) } ?? .null),
+        ("grade", .string(preview.grade.text)), ("differences", .array(differences)),
+        ("misfit", preview.misfit.map { .string($0.message) } ?? .null),
+      ])
+  }
+
   private static func place(_ location: CheckpointError.Location?) -> [(String, JSONValue)] {
     [
       location?.offset.map { ("offset", .uint($0)) },

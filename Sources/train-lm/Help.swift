@@ -36,6 +36,10 @@ extension TrainOptions {
         --max_minutes X                 stop in the same way in time
         --resume_from_checkpoint [latest|best|never|STEP|PATH]
                                         without a value: latest        a fresh run
+        --resume_check strict|warn|dry-run                             warn
+                                        refuse what changes the course
+                                        of the run, tell it, or only
+                                        show how everything compares
         --overwrite_output_dir          a fresh run over old
                                         checkpoints, which age by
                                         retention
@@ -50,6 +54,8 @@ extension TrainOptions {
         --min_learning_rate X           at the last step               \
       \(defaults.minimumLearningRate)
         --warmup_steps N                                               \(defaults.warmupSteps)
+        --schedule_steps N              when the learning rate is at   max_steps, or as
+                                        its minimum                    in the checkpoint
         --weight_decay X                of matrices                    \(defaults.weightDecay)
         --dropout X                                                    \(defaults.dropout)
         --seed N                                                       \(defaults.seed)

@@ -17,6 +17,11 @@ struct TrainOptions {
   var bestDirection = MetricDirection.lowest
   var loadsBestAtEnd = false
   var resumeSource = ResumeSource.nothing
+  var resumeCheck = ResumeCheck.warn
+  /// Whether to tell what a resume would meet, and do nothing.
+  var isDryRun = false
+  /// What was asked for that decides nothing of the training, by option.
+  private(set) var habits: [(name: String, value: String)] = []
   var evalSteps = 200
   var loggingSteps = 20
   /// In seconds.
@@ -32,9 +37,11 @@ struct TrainOptions {
     ]
     for name in [
       "data", "output_dir", "max_steps", "save_strategy", "save_steps", "save_total_limit",
-      "save_overhead_budget", "metric_for_best_model", "max_minutes", "seed", "batch_size",
+      "save_overhead_budget", "metric_for_best_model", "max_minutes", "resume_check", "seed",
+      "batch_size",
       "gradient_accumulation_steps", "block_size", "n_layer", "n_head", "n_embd",
-      "learning_rate", "min_learning_rate", "warmup_steps", "weight_decay", "dropout",
+      "learning_rate", "min_learning_rate", "warmup_steps", "schedule_steps", "weight_decay",
+      "dropout",
       "eval_steps", "logging_steps", "lock_timeout", "threads",
     ] { kinds[name] = .value }
     return kinds
@@ -55,9 +62,29 @@ struct TrainOptions {
     saveMode = try Self.saveMode(parser)
     keeping = try retentionPolicy(parser)
     stopping = try Self.stopPolicy(parser)
+    try readResumeCheck(parser)
+    habits = Self.habitNames.map { name in
+      (name, parser.string(name) ?? (parser.has(name) ? "yes" : "default"))
+    }
     if parser.has("overwrite_output_dir") { resumeSource = .never }
     if parser.has("resume_from_checkpoint") {
       resumeSource = source(parser.string("resume_from_checkpoint") ?? "latest")
+    }
+  }
+
+  private static let habitNames = [
+    "save_strategy", "save_steps", "save_total_limit", "save_overhead_budget", "async_save",
+    "metric_for_best_model", "greater_is_better", "load_best_model_at_end", "save_on_preemption",
+    "max_minutes", "max_steps", "eval_steps", "logging_steps",
+  ]
+
+  private mutating func readResumeCheck(_ parser: OptionParser) throws(UsageError) {
+    switch parser.string("resume_check") ?? "warn" {
+    case "strict": resumeCheck = .strict
+    case "warn": resumeCheck = .warn
+    case "dry-run", "dry_run": isDryRun = true
+    case let word:
+      throw UsageError("--resume_check is strict, warn or dry-run, not '\(word)'.")
     }
   }
 
@@ -156,6 +183,7 @@ struct TrainOptions {
       if let value = try parser.number(name, as: Float.self) { result[keyPath: property] = value }
     }
     result.seed = try parser.integer("seed", in: 0...UInt64.max) ?? result.seed
+    result.scheduleSteps = try parser.integer("schedule_steps", in: 1...Int.max)
     result.tiedHead = !parser.has("untied_head")
     if !parser.has("min_learning_rate") {
       result.minimumLearningRate = min(result.minimumLearningRate, result.learningRate)

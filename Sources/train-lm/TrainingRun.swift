@@ -2,6 +2,11 @@ internal import CheckpointTraining
 internal import CommandLineTool
 internal import LanguageModel
 
+/// A dry run has shown that the run would be refused.
+struct TrainingRefusal: Error, CustomStringConvertible {
+  var description: String { "resuming would be refused." }
+}
+
 /// The training loop: steps, evaluations, saves, and an event for each.
 struct TrainingRun {
   private let options: TrainOptions
@@ -19,6 +24,7 @@ struct TrainingRun {
     manager = try CheckpointManager(
       directory: options.outputDirectory, saving: options.saving, mode: options.saveMode,
       keeping: options.keeping, stopping: options.stopping,
+      contract: try .trainLM(options, trainer),
       options: StoreOptions(
         threads: options.configuration.threads, lockTimeout: options.lockTimeout,
         writer: "train-lm (\(StoreOptions.libraryName))"))
@@ -28,6 +34,7 @@ struct TrainingRun {
   /// Trains to the last step; returns false if it was stopped before.
   mutating func run() throws -> Bool {
     describe()
+    if options.isDryRun { return try previewResume() }
     try resume()
     if let reason = manager.stopReason {
       // Nothing was trained that would have to be saved.
@@ -73,7 +80,10 @@ struct TrainingRun {
   }
 
   private mutating func resume() throws {
-    let result = try manager.resume(trainer, from: options.resumeSource)
+    let result = try manager.resume(
+      trainer, from: options.resumeSource, check: options.resumeCheck)
+    // Unless another one was asked for, the schedule is that of the checkpoint.
+    manager.contract.stateSchedule(of: trainer)
     for warning in result.retention.warnings { progress.note(warning) }
     for skipped in result.skipped { progress.note("Skipped: \(skipped.reason.message)") }
     guard let checkpoint = result.checkpoint else {
@@ -85,10 +95,20 @@ struct TrainingRun {
     progress.note(
       "Resumed after step \(checkpoint.step) from \(escaped(checkpoint.path)); "
         + "\(options.configuration.maxSteps) steps in all.")
-    guard let saved = trainer.savedConfiguration else { return }
-    for difference in options.configuration.differences(from: saved) {
-      progress.note("This changes the trajectory of the run: \(difference)")
+    for difference in result.differences where difference.grade == .changesTrajectory {
+      progress.note(
+        "This changes the trajectory of the run: \(escaped(difference.name)): "
+          + "\(escaped(difference.saved ?? "")) → \(escaped(difference.current ?? ""))")
     }
+  }
+
+  /// Tells what a resume would meet; returns false if it would be refused.
+  private func previewResume() throws -> Bool {
+    let preview = try manager.previewResume(of: trainer, from: options.resumeSource)
+    emit(.resumeCheck(preview))
+    for line in DryRun(preview: preview).lines { progress.note(line) }
+    if preview.grade == .refuse { throw TrainingRefusal() }
+    return true
   }
 
   private mutating func evaluate() {

@@ -252,6 +252,72 @@ struct BackgroundSaveTests {
     #expect(disk.checkpoints().count == 2)
   }
 
+  /// Between the look at the save under way and the next one at it, the manager asks for the time.
+  @Test(arguments: [SaveMode.BusyRule.wait, .skip, .postpone])
+  func aSaveThatEndsWhileAStepIsReportedIsNoTrap(rule: SaveMode.BusyRule) throws {
+    let (disk, gate) = (disk, gate)
+    let isArmed = Protected(false)
+    let real = disk.device
+    let time = TimeSource(
+      now: real.timeSource.now,
+      monotonic: {
+        let mustWait = isArmed.withLock { flag in
+          defer { flag = false }
+          return flag
+        }
+        if mustWait {
+          gate.open()
+          while disk.checkpoints().count < 1 { usleep(200) }
+          usleep(50_000)
+        }
+        return real.timeSource.monotonic()
+      }, sleep: real.timeSource.sleep)
+    let manager = try CheckpointManager(
+      directory: "/run", saving: .every(steps: 1), mode: .background(whenBusy: rule),
+      options: StoreOptions(
+        device: StorageDevice(backend: gate, timeSource: time, randomBits: real.randomBits),
+        compression: .none, threads: 1))
+    gate.close(after: 1)
+    _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
+    gate.waitUntilReached()
+    isArmed.withLock { $0 = true }
+    let second = try start(try manager.stepCompleted(2, state: ToyTrainer.trained(2)))
+    guard case .saved(let receipt, _)? = second.earlier else { throw TrainerError() }
+    #expect(receipt.step == 1)
+    try manager.finish()
+    #expect(try restored() == ToyTrainer.trained(2))
+  }
+
+  /// A save may end between any two looks at it.
+  @Test(arguments: [SaveMode.BusyRule.wait, .skip, .postpone])
+  func savesInQuickSuccessionAllEndAndAreTold(rule: SaveMode.BusyRule) throws {
+    let manager = try manager(whenBusy: rule, keeping: .last(1))
+    var trainer = ToyTrainer()
+    var startedCount = 0
+    var toldCount = 0
+    for step in 1...1_500 {
+      trainer.step = step
+      switch try manager.stepCompleted(step, state: trainer) {
+      case .started(let start):
+        startedCount += 1
+        toldCount += start.earlier == nil ? 0 : 1
+      case .saved: toldCount += 1
+      case .postponed, .skipped, .notDue: #expect(rule != .wait)
+      case .failed(let error): throw error
+      case .stopRequested: Issue.record("nothing asked the run to stop")
+      }
+      // Of different lengths, so that the step falls into every moment of the save.
+      for _ in 0..<step % 97 { trainer.trainStep() }
+    }
+    let last = try manager.finish(saving: trainer, step: 2_000)
+    #expect(toldCount + last.count == startedCount + 1)
+    #expect(disk.checkpoints() == ["step-000002000.g\(sixDigits(startedCount + 1)).ckpt"])
+  }
+
+  private func sixDigits(_ number: Int) -> String {
+    String(repeating: "0", count: 6 - "\(number)".count) + "\(number)"
+  }
+
   // MARK: The end
 
   @Test func finishingWaitsUntilTheSaveIsDurable() throws {

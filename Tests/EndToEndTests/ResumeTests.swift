@@ -19,7 +19,7 @@ struct ResumeTests {
     let arguments = length + ["--resume_from_checkpoint", "--save_total_limit", "2"]
     var resumedSteps: Set<Int> = []
     // On a machine that is busy, or under a sanitizer, a program has not got on yet after so long.
-    var delayMax = 0.15
+    var delayMax = 0.15 * TrainingProgram.patience
     for kill in 1...20 {
       let delay = Double.random(in: 0.005..<delayMax, using: &generator)
       let mode = kill.isMultiple(of: 2) ? ["--async_save"] : []

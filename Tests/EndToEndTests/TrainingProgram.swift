@@ -90,7 +90,7 @@ struct TrainingProgram {
   }
 
   /// By what to multiply the time after which a program is taken to hang.
-  private static let patience =
+  static let patience =
     Double(ProcessInfo.processInfo.environment["TEST_PATIENCE"] ?? "") ?? 1
 
   static func runPath(

@@ -6,7 +6,7 @@ func makeManager(directory: String) throws -> CheckpointManager {
     directory: directory,
     saving: .every(steps: 1000) || .onImprovement(of: "eval_loss", .lowest),
     keeping: .last(3) + .best(1, of: "eval_loss", .lowest),
-    stopping: .onPreemption,
+    stopping: StopPolicy(after: .seconds(6 * 3600)),
     onSaveFailure: .stop,
     options: StoreOptions(
       permissions: .inherit,  // as open as the directory; the default is .private

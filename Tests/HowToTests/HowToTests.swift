@@ -12,6 +12,7 @@ struct HowToTests {
     "save-and-resume": "SaveAndResume.swift",
     "recover-after-a-crash": "RecoverAfterACrash.swift",
     "choose-settings": "ChooseSettings.swift",
+    "know-what-changed": "KnowWhatChanged.swift",
     "requeue-on-a-cluster": "RequeueOnACluster.swift",
     "test-your-program": "TestYourProgram.swift",
   ]
@@ -108,6 +109,21 @@ struct HowToTests {
       let manager = try CheckpointManager(directory: directory, saving: .manual)
       #expect(try resume(resumed, with: manager) == 7)
       #expect(try stateDigest(of: resumed) == stateDigest(of: trainer))
+    }
+  }
+
+  @Test func whatChangedIsTold() throws {
+    try withDirectory { directory in
+      var trainer = Trainer()
+      do {
+        let manager = try makeManager(directory, Arguments(), dataFingerprint: "one")
+        try resumeTelling(&trainer, with: manager)
+        try manager.save(trainer, step: 3)
+      }
+      let manager = try makeManager(
+        directory, Arguments(batchSize: 8), dataFingerprint: "two")
+      try show(trainer, with: manager)
+      #expect(throws: CheckpointError.self) { try resumeTelling(&trainer, with: manager) }
     }
   }
 
