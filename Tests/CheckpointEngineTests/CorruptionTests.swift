@@ -89,7 +89,7 @@ import Testing
 
   @Test func concatenatedAndDoubledFilesAreReported() throws {
     let saves = try ReferenceFile.saves(contents: 1, 2)
-    let empty = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/empty.ckpt"))
+    let empty = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1/empty.ckpt"))
     for other in saves + [empty, Self.intact] {
       expectReported(Self.intact + other, "behind it")
       expectReported(other + Self.intact, "before it")

@@ -3,7 +3,7 @@ import CheckpointFormat
 import CheckpointTesting
 import FuzzHarness
 
-/// What the fixtures of the draft of version 1 were made from.
+/// What the fixtures of version 1 were made from.
 enum FixtureStates {
   /// Makes every fixture's bytes, by name.
   static func files() throws -> [(name: String, bytes: [UInt8])] {

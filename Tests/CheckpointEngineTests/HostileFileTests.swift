@@ -12,7 +12,7 @@ import Testing
 @Suite struct HostileFileTests {
   @Test(arguments: ["smallest", "values", "equivalent-names", "lineage"])
   func resealedFilesNeverTrapTheReader(name: String) throws {
-    let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/\(name).ckpt"))
+    let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1/\(name).ckpt"))
     var openedCount = 0
     for seed in UInt64(0)..<2500 {
       var generator = SeededGenerator(seed)
@@ -29,7 +29,7 @@ import Testing
 
   @Test func resealingChangesNothingInAnIntactFile() throws {
     for name in ["smallest", "chunks", "dtypes", "empty"] {
-      let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/\(name).ckpt"))
+      let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1/\(name).ckpt"))
       var file = EditableFile(intact)
       file.reseal()
       #expect(file.bytes == intact)
@@ -64,7 +64,7 @@ import Testing
 
   /// A faulty encoder: the stored bytes are as they were written, and decode to something else.
   @Test func aStreamThatDecodesToOtherBytesIsReported() throws {
-    let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1-draft/chunks.ckpt"))
+    let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1/chunks.ckpt"))
     let file = FileInMemory(intact)
     let index = try file.open().index
     let text = try file.open().read("text")

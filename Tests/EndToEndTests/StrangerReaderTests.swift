@@ -11,7 +11,7 @@ import Testing
 struct StrangerReaderTests {
   private static let tests = URL(filePath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent()
-  private static let fixtures = tests.appending(path: "Fixtures/v1-draft")
+  private static let fixtures = tests.appending(path: "Fixtures/v1")
 
   @Test func aReaderWrittenFromTheDocumentAloneAgrees() throws {
     let data = try Data(contentsOf: Self.fixtures.appending(path: "manifest.json"))

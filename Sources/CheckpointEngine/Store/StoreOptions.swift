@@ -41,5 +41,5 @@ public struct StoreOptions: Sendable {
   /// This library and its version.
   public static let libraryName = "swift-checkpoint \(libraryVersion)"
   /// The version of this library.
-  public static let libraryVersion = "0.1.0-dev"
+  public static let libraryVersion = "0.1.0"
 }
