@@ -12,21 +12,28 @@ static struct sigaction old_actions[numbers];
 // Only lock-free atomics may be touched in a handler.
 static atomic_int noted;
 static atomic_ullong noted_at;
-static atomic_int arrivals[numbers];
+static atomic_ullong first_arrivals[numbers];
+// For so many nanoseconds the same signal counts as one.
+static const unsigned long long echo = 500000000ull;
 
 static void note(int number) {
   int old_errno = errno;
-  if (atomic_fetch_add(&arrivals[number], 1) > 0) {
+  struct timespec now = {0, 0};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  unsigned long long time =
+      (unsigned long long)now.tv_sec * 1000000000ull + (unsigned long long)now.tv_nsec;
+  unsigned long long first = 0;
+  if (!atomic_compare_exchange_strong(&first_arrivals[number], &first, time)) {
     // The same one again means it: whatever the program is doing, it ends now. Another one may only
-    // be the next stage of a shutdown that is under way.
-    signal(number, SIG_DFL);
-    raise(number);
+    // be the next stage of a shutdown that is under way; and who signals a process and then its group
+    // sends one signal twice.
+    if (time - first > echo) {
+      signal(number, SIG_DFL);
+      raise(number);
+    }
   } else if (atomic_load(&noted) == 0) {
-    struct timespec now = {0, 0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
     // The time first: whoever sees the number sees it as well.
-    atomic_store(&noted_at, (unsigned long long)now.tv_sec * 1000000000ull +
-                                (unsigned long long)now.tv_nsec);
+    atomic_store(&noted_at, time);
     int none = 0;
     atomic_compare_exchange_strong(&noted, &none, number);
   }
@@ -59,6 +66,6 @@ int checkpoint_signal_noted(uint64_t *nanoseconds) {
 }
 
 void checkpoint_signal_clear(void) {
-  for (int number = 0; number < numbers; number++) atomic_store(&arrivals[number], 0);
+  for (int number = 0; number < numbers; number++) atomic_store(&first_arrivals[number], 0);
   atomic_store(&noted, 0);
 }

@@ -111,7 +111,9 @@ extension CheckpointManager {
       try beginFreshRun(.nothing)
       return ResumeResult(checkpoint: nil)
     }
-    continueRun(from: reader, choice: choice)
+    continueRun(
+      from: reader, choice: choice,
+      isWhole: store === self.store && terms.strictness == .exact)
     return ResumeResult(
       checkpoint: ResumedCheckpoint(reader), skipped: skipped,
       differences: contract.compared(with: reader.metadata),
@@ -161,7 +163,7 @@ extension CheckpointManager {
     let reader = try verifiedFile(at: path, checking: restoration.check)
     restoringBegins()
     try restoration.restore(&trainer, from: reader)
-    continueRun(from: reader, choice: .deliberate)
+    continueRun(from: reader, choice: .deliberate, isWhole: false)
     return ResumeResult(
       checkpoint: ResumedCheckpoint(reader),
       differences: contract.compared(with: reader.metadata))

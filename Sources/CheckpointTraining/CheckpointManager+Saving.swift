@@ -18,6 +18,7 @@ extension CheckpointManager {
     }
     note(result, step: step, metrics: metrics)
     guard case .failed(let error) = result else {
+      isPostponed = false
       // Retention is part of what a save costs.
       schedule.saveReturned(began: start, succeeded: true)
       schedule.saveCompleted(began: start, at: store.options.device.timeSource.monotonic())
@@ -134,13 +135,29 @@ extension CheckpointManager {
         at: CheckpointError.Location(path: store.path))
     }
     guard !hasBegun else { return }
-    try beginFreshRun(.nothing)
+    // Steps may have been reported before the first save: they count.
+    try requireEmpty()
+    store.beginFreshRun()
+    hasBegun = true
   }
 
   /// Begins a fresh run; refuses a store with checkpoints unless told otherwise.
   func beginFreshRun(_ source: ResumeSource) throws(CheckpointError) {
     if source == .nothing { try requireEmpty() }
     store.beginFreshRun()
+    runBegins(at: nil, savedStep: nil)
+  }
+
+  /// Nothing of a run before is left.
+  private func runBegins(at reader: CheckpointReader?, savedStep: Int?) {
+    schedule.begin(
+      at: reader.map { Int(clamping: $0.header.step) },
+      epoch: reader.flatMap { Environment.completedEpochs(in: $0.metadata) },
+      reader.map { MetricHistory(recordedIn: $0.metadata) } ?? MetricHistory())
+    self.savedStep = savedStep
+    unsaved = nil
+    isPostponed = false
+    isRestoredOnly = false
     hasBegun = true
   }
 
@@ -159,15 +176,12 @@ extension CheckpointManager {
   /// From here on the trainer is no longer what it was.
   func restoringBegins() { isRestoredOnly = true }
 
-  func continueRun(from reader: CheckpointReader, choice: ResumeChoice) {
+  /// - Parameters:
+  ///   - reader: The checkpoint that was restored.
+  ///   - choice: Whether a person chose it.
+  ///   - isWhole: Whether the trainer is what the checkpoint holds, and that lies in this store.
+  func continueRun(from reader: CheckpointReader, choice: ResumeChoice, isWhole: Bool) {
     store.continueRun(from: reader, choice: choice)
-    let step = Int(clamping: reader.header.step)
-    schedule.resumed(
-      at: step, epoch: Environment.completedEpochs(in: reader.metadata),
-      MetricHistory(recordedIn: reader.metadata))
-    savedStep = step
-    unsaved = nil
-    isRestoredOnly = false
-    hasBegun = true
+    runBegins(at: reader, savedStep: isWhole ? Int(clamping: reader.header.step) : nil)
   }
 }

@@ -34,7 +34,7 @@ public final class CheckpointManager {
   /// Why the last due save is not on disk.
   var unsaved: CheckpointError?
   /// Whether a save is due and waits for the one before to end.
-  private var isPostponed = false
+  var isPostponed = false
   /// What a save in the background came to, until a step tells.
   private var untold: SaveResult?
 
@@ -94,13 +94,15 @@ public final class CheckpointManager {
   public func stepCompleted(
     _ step: Int, epoch: Int? = nil, state: some Checkpointable, metrics: [String: Double] = [:]
   ) throws -> StepOutcome {
-    let isDue = schedule.completed(step, epoch: epoch, metrics: metrics) || isPostponed
+    // First, so that an improvement is not judged by a save that has failed.
     if background?.isBusy == false { settle() }
+    let isDue = schedule.completed(step, epoch: epoch, metrics: metrics) || isPostponed
     let expected = schedule.expectedDuration
     if let (reason, left) = stopWatch.request(expecting: expected) {
       settle()
-      let earlier = try told()
+      // Whatever became of an earlier one: this may be the last chance to save.
       let save = isSaved(step) ? nil : try saveBlocking(state, step, metrics)
+      let earlier = try told()
       return .stopRequested(
         StopReport(
           reason: reason, save: save, earlier: earlier,
@@ -123,11 +125,13 @@ public final class CheckpointManager {
     // Also where it is not busy: it may have ended since it was looked at last.
     settle()
     isPostponed = false
-    let earlier = try told()
+    if failurePolicy == .stop, case .failed = untold { _ = try told() }
     guard try begin(state, step, metrics, since: start) else {
-      // There is no memory for a copy. To wait is better than not to save.
+      // There is no memory for a copy. To wait is better than not to save; what is untold is told by
+      // the next step.
       return StepOutcome(try saveBlocking(state, step, metrics))
     }
+    let earlier = try told()
     let blocked = store.options.device.timeSource.monotonic() - start
     return .started(SaveStart(step: step, blocked: .nanoseconds(blocked), earlier: earlier))
   }
@@ -174,11 +178,18 @@ public final class CheckpointManager {
   ///
   /// The store stays locked until the manager is released.
   ///
-  /// - Throws: ``CheckpointError`` if the last save is not durable: the one that made it fail.
+  /// - Throws: ``CheckpointError`` if the last save is not durable: the one that made it fail, or
+  ///   `.invalidState` if one is postponed still.
   public func finish() throws(CheckpointError) {
     settle()
     stopWatch.putBack()
     if let unsaved { throw unsaved }
+    guard !isPostponed else {
+      throw CheckpointError(
+        .invalidState,
+        "A save was due, postponed and never made. End the run with finish(saving:step:metrics:).",
+        at: CheckpointError.Location(path: store.path))
+    }
   }
 
   /// Saves the state that the run ends with, unless that is on disk already, and ends the run's
@@ -189,23 +200,23 @@ public final class CheckpointManager {
   ///   - step: The number of steps completed.
   ///   - metrics: Measurements to keep with the checkpoint, by name.
   /// - Returns: What no step has told yet: what a save in the background came to, and this one, if it
-  ///   was needed.
-  /// - Throws: As ``stepCompleted(_:epoch:state:metrics:)`` and ``finish()``.
+  ///   was needed. If the last of them failed, ``finish()`` throws why.
+  /// - Throws: As ``stepCompleted(_:epoch:state:metrics:)``.
   @discardableResult
   public func finish(
     saving state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
   ) throws -> [SaveResult] {
     defer { stopWatch.putBack() }
     settle()
-    let earlier = try told()
     let last = isSaved(step) ? nil : try saveBlocking(state, step, metrics)
-    try finish()
+    let earlier = try told()
+    stopWatch.putBack()
     return [earlier, last].compactMap { $0 }
   }
 
   private func isSaved(_ step: Int) -> Bool { savedStep == step && unsaved == nil }
 
-  /// What the policy of this manager keeps and removes after the next save, newest first.
+  /// What the policy of this manager would keep and remove now, newest first.
   ///
   /// - Returns: One decision for each checkpoint of the store.
   /// - Throws: As ``CheckpointStore/retentionPlan(_:)``.

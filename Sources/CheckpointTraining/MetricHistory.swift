@@ -10,8 +10,8 @@ struct MetricHistory {
   private var lowest: [String: Double] = [:]
   private var highest: [String: Double] = [:]
 
-  /// Values kept in a file, of all metrics together: 1 MiB.
-  private static let countMax = 65_536
+  /// Values kept in a file, of all metrics together: 128 KiB, so that strict limits accept them.
+  private static let countMax = 8_192
 
   /// The best value so far; nil if there was none but NaN.
   func best(of metric: String, _ direction: MetricDirection) -> Double? {

@@ -78,13 +78,16 @@ public struct ResumeContract: Sendable {
   ///
   /// - Parameters:
   ///   - name: Names it; could be the name of a tensor. A later statement replaces an earlier one.
-  ///   - value: What it is now.
+  ///   - value: What it is now; of more than 4,096 bytes the SHA-256 is kept.
   ///   - grading: What a difference means; asked only where there is one.
   /// - Precondition: The name has 1 to 4,000 bytes without control characters.
   public mutating func state(_ name: String, _ value: String, grading: @escaping Grading) {
     precondition(
       TensorDescriptor.isValidName(name) && name.utf8.count <= 4000, "that cannot name a statement")
-    statements[name] = Statement(value: value, grading: grading)
+    // Longer ones are only good for being compared; a file has no room for a list of all its data.
+    let isShort = value.utf8.count <= 4096
+    let kept = isShort ? value : "sha256 " + SHA256.hexadecimal(of: Array(value.utf8))
+    statements[name] = Statement(value: kept, grading: grading)
   }
 
   /// States that a value is taken from the checkpoint, whatever it is there.
@@ -98,11 +101,15 @@ public struct ResumeContract: Sendable {
 
   /// States each argument of a program, by the names that it is encoded with.
   ///
+  /// What is not encoded is not stated, which is what Swift does with properties that are nil: where
+  /// that matters, encode a value for it.
+  ///
   /// - Parameters:
   ///   - arguments: Encoded as an object of JSON; arguments in an object within are named `a.b`.
   ///   - grade: What a difference means, where nothing else is said.
   ///   - grades: What it means for arguments by name.
-  /// - Throws: Errors of encoding.
+  /// - Throws: Errors of encoding; ``CheckpointError``: `.invalidState` if a name is empty, too long or
+  ///   has control characters.
   public mutating func stateArguments(
     _ arguments: some Encodable, ifDifferent grade: Grade = .changesTrajectory,
     grades: [String: Grade] = [:]
@@ -110,6 +117,9 @@ public struct ResumeContract: Sendable {
     let text = try JSONCoding.encode(arguments)
     let value = try JSONCoding.decode(text, as: ArgumentValue.self)
     for (name, value) in value.flattened("") {
+      guard TensorDescriptor.isValidName(name), name.utf8.count <= 4000 else {
+        throw CheckpointError(.invalidState, "'\(escaped(name))' cannot name an argument.")
+      }
       state(name, value, ifDifferent: grades[name] ?? grade)
     }
   }

@@ -29,12 +29,13 @@ struct SaveSchedule {
     history = MetricHistory()
   }
 
-  /// Goes on after a restored step.
-  mutating func resumed(at step: Int, epoch: Int?, _ history: MetricHistory) {
+  /// Goes on after a restored step, or begins afresh.
+  mutating func begin(at step: Int?, epoch: Int?, _ history: MetricHistory) {
     lastStep = step
     lastEpoch = epoch
     lastSaveEnd = now()
     self.history = history
+    stagedMetrics = [:]
   }
 
   /// Takes note of a completed step and tells whether a save is due after it.

@@ -44,8 +44,8 @@ public struct StopPolicy: Hashable, Sendable {
 
   /// Stops on signals, after a time, or whichever comes first.
   ///
-  /// The handlers only take note of the first signal. The same signal a second time ends the process
-  /// as if nobody had watched for it. What the signals did before is put back when the manager
+  /// The handlers only take note of the first signal. The same signal again, half a second later or
+  /// more, ends the process as if nobody had watched for it. What the signals did before is put back when the manager
   /// finishes or is released.
   ///
   /// - Parameters:

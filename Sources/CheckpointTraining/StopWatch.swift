@@ -65,11 +65,12 @@ final class StopWatch {
       let left = policy.gracePeriod.map { grace in
         // The clock of a simulated disk is not the one of signals.
         let gone = time > arrival ? time - arrival : 0
-        return grace.saveNanoseconds > gone ? grace.saveNanoseconds - gone : 0
+        let whole = max(grace, .zero).saveNanoseconds
+        return whole > gone ? whole - gone : 0
       }
       return (.signal(number), left)
     }
-    guard let limit = policy.timeLimit?.saveNanoseconds else { return nil }
+    guard let limit = policy.timeLimit.map({ max($0, .zero).saveNanoseconds }) else { return nil }
     let left = limit > time - start ? limit - (time - start) : 0
     // Twice: the step to come takes its time as well, and no two saves take the same.
     return left <= 2 * min(cost ?? 0, .max / 2) ? (.timeLimit, left) : nil

@@ -43,6 +43,8 @@ enum TrainCommand {
       "Add --resume_from_checkpoint STEP or PATH to go on from another checkpoint deliberately."
     case .noIntactCheckpoint:
       "Add --resume_from_checkpoint never to begin afresh; the files stay until a new save."
+    case .incompatibleState:
+      "Give the same arguments and data, or add --overwrite_output_dir to begin afresh."
     case .busy: "Add --lock_timeout SECONDS to wait for it."
     default: nil
     }

@@ -14,6 +14,8 @@ struct TrainingRun {
   private let manager: CheckpointManager
   private let progress: TrainingProgress
   private var evalLoss: Float?
+  /// Of the last step; nil before the first.
+  private var lastLoss: Float?
   /// The step after which that was measured.
   private var evalStep: Int?
 
@@ -47,7 +49,9 @@ struct TrainingRun {
       if trainer.step % options.loggingSteps == 0 {
         emit(.step(trainer.step, loss: loss, learningRate: learningRate))
       }
-      if trainer.step % options.evalSteps == 0 { evaluate() }
+      lastLoss = loss
+      let isLast = trainer.step == options.configuration.maxSteps
+      if trainer.step % options.evalSteps == 0 || isLast { evaluate() }
       if let stopped = try saveIfDue(loss: loss) {
         try stop(stopped.reason, isSaved: stopped.isSaved)
         return false
@@ -157,17 +161,11 @@ struct TrainingRun {
   }
 
   private mutating func finish() throws {
-    if trainer.step % options.evalSteps != 0 || evalLoss == nil { evaluate() }
+    if evalLoss == nil { evaluate() }  // The run was complete when it was resumed.
     // What was trained last is saved, whatever the policy. A failure is thrown after the end is told.
-    let metrics = metrics(loss: trainer.smoothedLoss)
-    var failure: (any Error)?
-    do {
-      let results = try manager.finish(saving: trainer, step: trainer.step, metrics: metrics)
-      for result in results { report(result) }
-    } catch let error as CheckpointError {
-      report(.failed(error))
-      failure = error
-    }
+    let metrics = lastLoss.map { self.metrics(loss: $0) } ?? [:]
+    let results = try manager.finish(saving: trainer, step: trainer.step, metrics: metrics)
+    for result in results { report(result) }
     let entropy = trainer.corpus.unigramEntropy
     let loss = evalLoss ?? .nan
     emit(
@@ -178,7 +176,7 @@ struct TrainingRun {
     progress.note(
       "Held-out loss \(loss) nats a character"
         + (share.isFinite ? ", \(share) of the unigram entropy." : "."))
-    if let failure { throw failure }
+    try manager.finish()
     if options.loadsBestAtEnd { try loadBest() }
   }
 

@@ -144,6 +144,20 @@ import Testing
     #expect(try disk.reader().entries().compactMap(\.generation) == [6, 5])
   }
 
+  @Test func aCopyOfAFileThatIsGoneLeavesItsAncestorsInTheLineage() throws {
+    try save([(100, 1), (200, 2), (250, 3), (300, 4)], to: disk.writer())
+    try disk.put("copy", disk.contents(checkpointName(250, 3)))
+    try disk.remove(checkpointName(250, 3))
+    let store = try disk.writer()
+    let reader = try CheckpointReader.open(path: "/run/copy", on: disk.device, threads: 1)
+    store.continueRun(from: reader, choice: .deliberate)
+    try save([(260, 5)], to: store)
+    let plan = try store.retentionPlan(.every(steps: 100) + .best(1, of: "loss", .lowest))
+    // Step 300 was left behind.
+    #expect(plan.map(\.entry.step) == [260, 300, 200, 100])
+    #expect(plan.map(\.isRemoved) == [false, true, false, false])
+  }
+
   private func resumed(
     at selection: CheckpointSelection, _ choice: ResumeChoice,
     _ body: (CheckpointStore) throws -> Void

@@ -318,7 +318,48 @@ struct BackgroundSaveTests {
     String(repeating: "0", count: 6 - "\(number)".count) + "\(number)"
   }
 
+  @Test func whatIsPostponedAtTheEndIsTold() throws {
+    let manager = try manager(whenBusy: .postpone)
+    gate.close()
+    _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
+    guard case .postponed = try manager.stepCompleted(2, state: ToyTrainer.trained(2)) else {
+      throw TrainerError()
+    }
+    gate.open()
+    #expect(try checkpointError { try manager.finish() }.code == .invalidState)
+    #expect(try manager.finish(saving: ToyTrainer.trained(2), step: 2).count == 2)
+    try manager.finish()
+    #expect(try restored() == ToyTrainer.trained(2))
+  }
+
   // MARK: The end
+
+  @Test func anEarlierSaveIsToldAlthoughTheLastFails() throws {
+    let manager = try manager()
+    gate.close(after: 1)
+    _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
+    gate.waitUntilReached()
+    gate.open()
+    while disk.checkpoints().isEmpty { usleep(200) }
+    usleep(50_000)
+    disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])
+    let results = try manager.finish(saving: ToyTrainer.trained(2), step: 2)
+    guard results.count == 2, case .saved(let receipt, _) = results[0], case .failed = results[1]
+    else { throw TrainerError() }
+    #expect(receipt.step == 1)
+    #expect(try checkpointError { try manager.finish() }.code == .outOfSpace)
+  }
+
+  @Test func anEarlierFailureKeepsNobodyFromTheLastSave() throws {
+    let manager = try manager(onSaveFailure: .stop)
+    disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC))])
+    _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
+    let error = try checkpointError {
+      try manager.finish(saving: ToyTrainer.trained(2), step: 2)
+    }
+    #expect(error.code == .outOfSpace)
+    #expect(try restored() == ToyTrainer.trained(2))
+  }
 
   @Test func finishingWaitsUntilTheSaveIsDurable() throws {
     let manager = try manager()

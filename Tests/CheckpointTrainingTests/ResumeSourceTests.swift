@@ -110,6 +110,36 @@ struct ResumeSourceTests {
     try manager.saved(trainer, step: 3)
   }
 
+  @Test func aStepThatIsSavedElsewhereIsNotSavedHere() throws {
+    try disk.train(3, in: "/other")
+    let manager = try disk.manager(saving: .manual)
+    var trainer = ToyTrainer()
+    try manager.resume(&trainer, from: .path("/other"))
+    #expect(try manager.finish(saving: trainer, step: 3).count == 1)
+    #expect(disk.checkpoints().count == 1)
+    // Nor is what a partial restore made of a checkpoint that checkpoint.
+    try manager.resume(&trainer, from: .latest, strictness: .partial)
+    #expect(try manager.finish(saving: trainer, step: 3).count == 1)
+    try manager.resume(&trainer, from: .latest)
+    #expect(try manager.finish(saving: trainer, step: 3).isEmpty)
+  }
+
+  @Test func aFreshRunAfterAFailedResumeSaves() throws {
+    try disk.train(2)
+    let manager = try disk.manager(saving: .every(steps: 2))
+    var failing = ScriptedState(onSave: { try ToyTrainer().save(to: &$0) })
+    failing.onRestore = { _ in throw TrainerError() }
+    #expect(throws: TrainerError.self) { try manager.resume(&failing, from: .latest) }
+    #expect(try checkpointError { try manager.save(ToyTrainer(), step: 9) }.code == .invalidState)
+    var trainer = ToyTrainer()
+    try manager.resume(&trainer, from: .never)
+    try manager.finish()
+    // And nothing of the run before counts for it.
+    try manager.resume(&trainer, from: .latest)
+    try manager.resume(&trainer, from: .never)
+    guard case .saved = try manager.stepCompleted(2, state: trainer) else { throw TrainerError() }
+  }
+
   @Test func aRunThatWentBackGoesOnFromWhereItWent() throws {
     try disk.train(4)
     do {

@@ -115,6 +115,17 @@ struct StopTests {
     #expect(isDefault(SIGTERM) && isDefault(SIGINT) && isDefault(SIGUSR1))
   }
 
+  @Test func aSignalThatComesTwiceAtOnceIsOne() throws {
+    let manager = try disk.manager(stopping: .onPreemption)
+    for _ in 0..<3 { try send(SIGTERM) }
+    #expect(try stopReport(try manager.stepCompleted(1, state: ToyTrainer())).isSaved)
+  }
+
+  @Test func aTimeLimitThatIsOverBeforeItBeginsStopsAtOnce() throws {
+    let manager = try disk.manager(stopping: StopPolicy(after: .seconds(-1)))
+    #expect(manager.stopReason == .timeLimit)
+  }
+
   @Test func theTimeLimitLeavesRoomForTheSave() throws {
     let manager = try disk.manager(
       saving: .manual, stopping: StopPolicy(after: .seconds(100)))
@@ -141,7 +152,7 @@ struct StopTests {
   @Test func theGracePeriodTellsWhetherASaveFits() throws {
     let device = StorageDevice.posix
     try withTemporaryDirectory { path in
-      for (grace, fits) in [(Duration.seconds(3600), true), (.zero, false)] {
+      for (grace, fits) in [(Duration.seconds(3600), true), (.zero, false), (.seconds(-5), false)] {
         let manager = try CheckpointManager(
           directory: path + "/run", saving: .manual,
           stopping: StopPolicy(on: [.terminate], gracePeriod: grace),

@@ -88,7 +88,8 @@ struct ResumeTests {
       .write(to: text, atomically: true, encoding: .utf8)
     let result = try program.train(["--resume_from_checkpoint"])
     #expect(result.status == 1)
-    #expect(result.errors.contains("The data is not the data"))
+    #expect(result.errors.contains("  data: ") && result.errors.contains("(refuse)"))
+    #expect(result.errors.contains("Give the same arguments and data"))
   }
 
   @Test func anotherArchitectureIsRefusedWithTheListOfTensors() throws {

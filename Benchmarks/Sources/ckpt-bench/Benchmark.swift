@@ -15,6 +15,8 @@ enum Benchmark {
       memory    saves and loads a state of 1 GiB; extra resident memory, bound 96 MiB
       tensors   saves and opens 100,000 tensors of 64 bytes; bounds 2 s and 0.5 s
       save      saves 256 MiB beside a plain durable write of the same bytes, in turns
+      stall     saves 256 MiB in the background; how long that blocks, beside a copy of
+                the same bytes, in turns; bound 1.5
 
     DIRECTORY is created and emptied of checkpoints by retention alone; use a scratch one on the
     disk you want to know about. Exits 1 if a bound is missed.
@@ -27,6 +29,7 @@ enum Benchmark {
       case "memory": try MemoryCase.run(in: arguments[2])
       case "tensors": try TensorCase.run(in: arguments[2])
       case "save": try SaveCase.run(in: arguments[2])
+      case "stall": try StallCase.run(in: arguments[2])
       default: fail(usage, status: 64)
       }
     } catch {
@@ -48,10 +51,10 @@ enum Benchmark {
   static func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
 
   static func seconds(_ body: () throws -> Void) rethrows -> Double {
-    try Double(nanoseconds(ContinuousClock().measure(body))) / 1e9
+    try seconds(ContinuousClock().measure(body))
   }
 
-  private static func nanoseconds(_ duration: Duration) -> Int64 {
-    duration.components.seconds * 1_000_000_000 + duration.components.attoseconds / 1_000_000_000
+  static func seconds(_ duration: Duration) -> Double {
+    Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
   }
 }

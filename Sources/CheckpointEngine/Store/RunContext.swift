@@ -53,14 +53,14 @@ extension CheckpointStore {
 
   /// What does not lead to a run that goes on from a checkpoint: all that is newer.
   ///
-  /// If the checkpoint lies elsewhere its numbers mean nothing here, and none of this store's files
-  /// lead to the run.
+  /// If it comes from another store its numbers mean nothing here, and none of this store's files lead
+  /// to the run. A copy of one of this store's files is one of them, wherever it lies and whatever
+  /// became of the original: the files of its run are here.
   private func abandonedGenerations(since reader: CheckpointReader) -> GenerationRanges {
     let header = reader.header
     let isOfThisStore =
       (try? list())?.entries.contains {
-        $0.header?.checkpointIdentifier == header.checkpointIdentifier
-          && $0.header?.generation == header.generation
+        $0.header?.runIdentifier == header.runIdentifier
       } ?? true  // When in doubt, what led here may still be the best.
     var result = isOfThisStore ? GenerationRanges(recordedIn: reader.metadata) : GenerationRanges()
     let first = isOfThisStore ? header.generation + 1 : 0
