@@ -24,7 +24,7 @@ enum StallCase {
     var ratios: [Double] = []
     var stalls: [Double] = []
     for round in 1...rounds {
-      let limit = unsafe Benchmark.seconds { unsafe copy(state, to: target) }
+      let limit = Benchmark.seconds { unsafe copy(state, to: target) }
       guard case .started(let start) = try manager.stepCompleted(round, state: state) else {
         Benchmark.fail("no save was begun", status: 1)
       }
