@@ -99,9 +99,8 @@ public final class CheckpointManager {
     let isDue = schedule.completed(step, epoch: epoch, metrics: metrics) || isPostponed
     let expected = schedule.expectedDuration
     if let (reason, left) = stopWatch.request(expecting: expected) {
-      settle()
       // Whatever became of an earlier one: this may be the last chance to save.
-      let save = isSaved(step) ? nil : try saveBlocking(state, step, metrics)
+      let save = try saveUnlessSaved(state, step, metrics)
       let earlier = try told()
       return .stopRequested(
         StopReport(
@@ -207,14 +206,22 @@ public final class CheckpointManager {
     saving state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
   ) throws -> [SaveResult] {
     defer { stopWatch.putBack() }
-    settle()
-    let last = isSaved(step) ? nil : try saveBlocking(state, step, metrics)
+    let last = try saveUnlessSaved(state, step, metrics)
     let earlier = try told()
-    stopWatch.putBack()
     return [earlier, last].compactMap { $0 }
   }
 
-  private func isSaved(_ step: Int) -> Bool { savedStep == step && unsaved == nil }
+  /// Saves a state with which the run may end, unless that of its step is on disk already.
+  private func saveUnlessSaved(
+    _ state: some Checkpointable, _ step: Int, _ metrics: [String: Double]
+  ) throws -> SaveResult? {
+    settle()
+    guard savedStep == step, unsaved == nil else {
+      return try saveBlocking(state, step, metrics)
+    }
+    isPostponed = false
+    return nil
+  }
 
   /// What the policy of this manager would keep and remove now, newest first.
   ///

@@ -77,9 +77,9 @@ extension TrainOptions {
       --output_dir are relative to where the program is started; the data must stay
       the same over a run. The last step is always saved.
 
-      Standard output has one JSON object a line: started, resumed, step, eval, saved,
-      save_failed, stopped, done, best_loaded. Progress is on standard error. Hyphens and underscores in
-      option names are alike.
+      Standard output has one JSON object a line: started, resumed, resume_check, step,
+      eval, save_started, saved, save_failed, stopped, done, best_loaded. Progress is on
+      standard error. Hyphens and underscores in option names are alike.
 
       exit status: 0 done, 1 error, 64 usage, 75 stopped early: run the same command
       with --resume_from_checkpoint to go on

@@ -32,17 +32,14 @@ struct TrainOptions {
     var kinds: [String: OptionParser.Kind] = [
       "overwrite_output_dir": .flag, "untied_head": .flag, "load_best_model_at_end": .flag,
       "save_on_preemption": .flag, "async_save": .optionalValue,
-      "resume_from_checkpoint": .optionalValue,
-      "greater_is_better": .optionalValue,
+      "resume_from_checkpoint": .optionalValue, "greater_is_better": .optionalValue,
     ]
     for name in [
       "data", "output_dir", "max_steps", "save_strategy", "save_steps", "save_total_limit",
       "save_overhead_budget", "metric_for_best_model", "max_minutes", "resume_check", "seed",
-      "batch_size",
-      "gradient_accumulation_steps", "block_size", "n_layer", "n_head", "n_embd",
+      "batch_size", "gradient_accumulation_steps", "block_size", "n_layer", "n_head", "n_embd",
       "learning_rate", "min_learning_rate", "warmup_steps", "schedule_steps", "weight_decay",
-      "dropout",
-      "eval_steps", "logging_steps", "lock_timeout", "threads",
+      "dropout", "eval_steps", "logging_steps", "lock_timeout", "threads",
     ] { kinds[name] = .value }
     return kinds
   }()

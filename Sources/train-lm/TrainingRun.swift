@@ -14,10 +14,10 @@ struct TrainingRun {
   private let manager: CheckpointManager
   private let progress: TrainingProgress
   private var evalLoss: Float?
-  /// Of the last step; nil before the first.
-  private var lastLoss: Float?
   /// The step after which that was measured.
   private var evalStep: Int?
+  /// Of the last step's batch; nil before the first.
+  private var lastLoss: Float?
 
   init(_ options: TrainOptions) throws {
     self.options = options
@@ -36,7 +36,10 @@ struct TrainingRun {
   /// Trains to the last step; returns false if it was stopped before.
   mutating func run() throws -> Bool {
     describe()
-    if options.isDryRun { return try previewResume() }
+    if options.isDryRun {
+      try previewResume()
+      return true
+    }
     try resume()
     if let reason = manager.stopReason {
       // Nothing was trained that would have to be saved.
@@ -106,13 +109,12 @@ struct TrainingRun {
     }
   }
 
-  /// Tells what a resume would meet; returns false if it would be refused.
-  private func previewResume() throws -> Bool {
+  /// Tells what a resume would meet; throws if it would be refused.
+  private func previewResume() throws {
     let preview = try manager.previewResume(of: trainer, from: options.resumeSource)
     emit(.resumeCheck(preview))
     for line in DryRun(preview: preview).lines { progress.note(line) }
     if preview.grade == .refuse { throw TrainingRefusal() }
-    return true
   }
 
   private mutating func evaluate() {

@@ -1,7 +1,6 @@
 import CheckpointStorage
 import CheckpointTesting
 import CheckpointTraining
-import Foundation
 import Testing
 
 #if canImport(Darwin)
@@ -15,75 +14,6 @@ import Testing
 // Method: a simulated disk that stops the saving thread before any of its calls until it is let go.
 @Suite("Saves in the background")
 struct BackgroundSaveTests {
-  /// A disk whose chosen call waits until it is let go.
-  private final class Gate: ForwardingBackend {
-    let base: any StorageBackend
-    private let state = Protected(State())
-
-    private struct State {
-      var callCount = 0
-      var stop: Int?
-      var isReached = false
-      var isOpen = false
-    }
-
-    init(_ base: any StorageBackend) { self.base = base }
-
-    /// How many calls that change something have come.
-    var callCount: Int { state.withLock { $0.callCount } }
-
-    /// Stops the call that comes after so many others.
-    func close(after count: Int = 0) {
-      state.withLock { $0 = State(callCount: 0, stop: count) }
-    }
-
-    func open() { state.withLock { $0.isOpen = true } }
-
-    func waitUntilReached() { while !state.withLock({ $0.isReached }) { usleep(200) } }
-
-    private func pass() {
-      let isStopped = state.withLock { state in
-        defer { state.callCount += 1 }
-        guard state.callCount == state.stop else { return false }
-        state.isReached = true
-        return true
-      }
-      guard isStopped else { return }
-      while !state.withLock({ $0.isOpen }) { usleep(200) }
-    }
-
-    func open(
-      _ name: String, in directory: Descriptor, for purpose: OpenPurpose
-    ) throws(StorageError) -> Descriptor {
-      if purpose != .reading { pass() }
-      return try base.open(name, in: directory, for: purpose)
-    }
-
-    func write(
-      _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
-    ) throws(StorageError) -> Int {
-      pass()
-      return try base.write(descriptor, bytes, at: offset)
-    }
-
-    func sync(_ descriptor: Descriptor) throws(StorageError) {
-      pass()
-      try base.sync(descriptor)
-    }
-
-    func renameExclusively(
-      _ name: String, to target: String, in directory: Descriptor
-    ) throws(StorageError) {
-      pass()
-      try base.renameExclusively(name, to: target, in: directory)
-    }
-
-    func unlink(_ name: String, in directory: Descriptor) throws(StorageError) {
-      pass()
-      try base.unlink(name, in: directory)
-    }
-  }
-
   private let disk = SimulatedDisk()
   private let gate: Gate
 
@@ -210,11 +140,7 @@ struct BackgroundSaveTests {
     gate.close()
     _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
     gate.waitUntilReached()
-    let gate = gate
-    Thread.detachNewThread {
-      usleep(20_000)
-      gate.open()
-    }
+    gate.openSoon()
     let second = try start(try manager.stepCompleted(2, state: ToyTrainer.trained(2)))
     guard case .saved(let receipt, _)? = second.earlier else { throw TrainerError() }
     #expect(receipt.step == 1)
@@ -366,11 +292,7 @@ struct BackgroundSaveTests {
     gate.close(after: 2)
     _ = try start(try manager.stepCompleted(1, state: ToyTrainer.trained(1)))
     gate.waitUntilReached()
-    let gate = gate
-    Thread.detachNewThread {
-      usleep(20_000)
-      gate.open()
-    }
+    gate.openSoon()
     let results = try manager.finish(saving: ToyTrainer.trained(1), step: 1)
     #expect(results.count == 1, "it is saved already, and that is told")
     disk.crash()
@@ -430,15 +352,9 @@ struct BackgroundSaveTests {
       _ = try start(
         try manager.stepCompleted(number + 1, state: state, metrics: ["loss": 1]))
       gate.waitUntilReached()
-      let gate = gate
-      let openedAt = Protected(false)
-      Thread.detachNewThread {
-        usleep(10_000)
-        openedAt.withLock { $0 = true }
-        gate.open()
-      }
+      gate.openSoon()
       try use(manager)
-      #expect(openedAt.withLock { $0 }, "use \(number) did not wait")
+      #expect(gate.isOpen, "use \(number) did not wait")
     }
   }
 
