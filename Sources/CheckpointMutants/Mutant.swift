@@ -12,7 +12,7 @@ package enum Mutant: String, CaseIterable, Sendable {
   case copiesCountTwice, abandonedBranchCounts
   case emptyDirectoryTrusted, renameErrorBelieved, failedTemporaryStays, abandonedTemporaryStays
   case closeRepeatedAfterInterrupt, interruptsNotRetried, interruptedSyncNotChecked
-  case shutdownOverlooked
+  case shutdownOverlooked, asideNotSynced, emergencyCounts, healthyOneNotSpared
   case rawChecksumUnchecked, storedChecksumUnchecked, identityLeftOutOfChecksum
   case frameUnchecked, frontTableUnchecked, paddingUnchecked, sectionChecksumUnchecked
   case unreadableCalledDamaged, holdForgotten
@@ -55,6 +55,9 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .interruptsNotRetried: "a call that a signal interrupts is not repeated"
     case .interruptedSyncNotChecked: "an interrupted fsync counts as done"
     case .shutdownOverlooked: "a directory of a file system that shut itself down counts as synced"
+    case .asideNotSynced: "setting a file aside is not synced"
+    case .emergencyCounts: "what a run that failed leaves counts as a checkpoint"
+    case .healthyOneNotSpared: "retention removes the last healthy checkpoint"
     case .rawChecksumUnchecked: "what a chunk decodes to is not checked"
     case .storedChecksumUnchecked: "what is read is not checked"
     case .identityLeftOutOfChecksum: "a chunk's checksum does not say which chunk it is"

@@ -123,7 +123,7 @@ extension CheckpointManager {
   /// Removes what the process that saved a checkpoint still had to remove when it died.
   func finishRetention(of reader: CheckpointReader) -> RetentionReport {
     // What either policy keeps stays, until this run has saved something itself.
-    store.finishRetention(RetentionPolicy(recordedIn: reader.metadata) + keeping)
+    store.finishRetention(RetentionPolicy(recordedIn: reader.metadata).union(keeping))
   }
 
   private func requireBegun() throws(CheckpointError) {

@@ -25,10 +25,13 @@ import Testing
     #expect(CheckpointName("step-1x.g000001.ckpt.damaged") == nil)
     let names: [CheckpointName] = [
       .damaged(step: 5, generation: 6), .damaged(step: 5, generation: nil),
+      .emergency(step: 5, generation: 6),
       .checkpoint(step: 5, generation: nil), .pin(identifier),
     ]
     for name in names { #expect(CheckpointName(name.text) == name) }
-    #expect(names[2].text == "step-000000005.ckpt")
+    #expect(names[2].text == "step-000000005.g000006.ckpt.emergency")
+    #expect(CheckpointName("step-000000005.ckpt.emergency") == nil)
+    #expect(names[3].text == "step-000000005.ckpt")
   }
 
   @Test func aPathIsSplitAtItsLastName() {

@@ -102,7 +102,7 @@ import Testing
     let entries = try disk.reader().entries()
     #expect(entries.map(\.generation) == [8, 7, 2, 1])
     #expect(entries.map(\.step) == [8, 7, 2, 1])
-    #expect(entries.map(\.isQuarantined) == [false, true, false, false])
+    #expect(entries.map(\.role) == [.candidate, .damaged, .candidate, .candidate])
     #expect(entries.map { $0.problem?.code } == [.corrupted, .corrupted, nil, nil])
     let paths = try Verifier(on: disk.device, threads: 1).files(at: "/run")
     #expect(paths == [(1, 1), (2, 2), (8, 8)].map { "/run/" + checkpointName($0.0, $0.1) })

@@ -39,11 +39,13 @@ extension CheckpointStore {
   @discardableResult
   func save(
     _ content: Ledger.Content, metrics: [String: Double] = [:],
+    as role: StoreEntry.Role = .candidate, unhealthy reason: String? = nil,
     during interlude: () throws -> Void = {}
   ) throws -> SaveReceipt {
     var plan = try content.plan()
     for (name, value) in metrics { plan.metadata[.metric, name] = .float64(value) }
-    return try save(plan, step: content.step) { sink in
+    plan.metadata.markUnhealthy(reason)
+    return try save(plan, step: content.step, as: role) { sink in
       try sink.append(content.matrix.rawSpan)
       try interlude()
       try sink.append(content.counter.rawSpan)
@@ -88,6 +90,9 @@ extension SimulatedDisk {
   var checkpointNames: [String] {
     storeNames.filter { $0.hasSuffix(".ckpt") }.sorted { $0.generation < $1.generation }
   }
+
+  /// The names of what runs that failed have left.
+  var emergencyNames: [String] { storeNames.filter { $0.hasSuffix(".emergency") } }
 
   /// The highest generation that a writer finds here.
   var highestGeneration: UInt64 { storeNames.map(\.generation).max() ?? 0 }

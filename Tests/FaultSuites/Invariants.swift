@@ -29,7 +29,7 @@ struct Invariants {
   /// Every file under a checkpoint's name is intact and holds what was saved; none is missing.
   private mutating func requireFiles(_ disk: SimulatedDisk, _ ledger: Ledger) throws {
     let names = disk.checkpointNames
-    for name in names where !ledger.spoiled.contains(name.generation) {
+    for name in names + disk.emergencyNames where !ledger.spoiled.contains(name.generation) {
       let path = Harness.storePath + "/" + name
       guard let bytes = disk.contents(ofFileAt: path) else { continue }
       let digest = digest(bytes)
@@ -51,6 +51,10 @@ struct Invariants {
     }
     for generation in ledger.damaged where !names.contains(where: { $0.generation == generation }) {
       throw Violation("a damaged file, of generation \(generation), was removed")
+    }
+    for generation in ledger.moving.union(ledger.emergencies)
+    where !disk.storeNames.contains(where: { $0.generation == generation }) {
+      throw Violation("generation \(generation), which is no candidate, was removed")
     }
   }
 
@@ -77,7 +81,7 @@ struct Invariants {
       generation >= ledger.newest ?? 0,
       "generation \(generation) was recovered, and \(ledger.newest ?? 0) was acknowledged")
     for skipped in recovery.skipped {
-      let isDamaged = ledger.damaged.contains(skipped.path.generation)
+      let isDamaged = ledger.mayBePassedOver(skipped.path.generation)
       try FaultSuites.require(isDamaged, "an intact file was passed over: \(skipped.reason)")
     }
     return generation

@@ -16,6 +16,10 @@ package struct Ledger: Sendable {
   /// Of these, the ones that recovery meets and has to pass over.
   private(set) var damaged: Set<UInt64> = []
   private(set) var pinned: Set<UInt64> = []
+  /// Of the spoiled ones, those that are being set aside: they have the one name or the other.
+  private(set) var moving: Set<UInt64> = []
+  /// What runs that failed have left: it must stay, and nothing goes on from it.
+  private(set) var emergencies: Set<UInt64> = []
   /// The smallest number that retention was asked to keep.
   private(set) var keptCount: Int?
 
@@ -49,6 +53,18 @@ package struct Ledger: Sendable {
     forgetWhatIsNotOwed()
     spoiled.insert(generation)
     damaged.remove(generation)
+    moving.remove(generation)
+  }
+
+  mutating func beginQuarantine(_ generation: UInt64) {
+    if damaged.remove(generation) != nil { moving.insert(generation) }
+  }
+
+  mutating func acknowledgeEmergency(_ generation: UInt64) { emergencies.insert(generation) }
+
+  /// Whether recovery may pass over a generation.
+  func mayBePassedOver(_ generation: UInt64) -> Bool {
+    damaged.contains(generation) || moving.contains(generation)
   }
 
   /// What retention may have removed does not come back when something newer is spoiled.

@@ -91,6 +91,8 @@ final class Player {
     case .saveWhileAnotherSaves(let step): try saveWhileAnotherSaves(step)
     case .saveWhileAReaderResumes(let step): try save(step) { try self.resumeReading() }
     case .retainWhileHeld(let count): try retainWhileHeld(last: count)
+    case .setAside: try setAside()
+    case .saveEmergency(let step): try saveEmergency(step)
     case .pin, .damage, .quarantine: try tamper(action)
     }
   }
@@ -120,7 +122,7 @@ final class Player {
     try require(
       generation >= ledger.newest ?? 0, "recovery took generation \(generation), which is too old")
     for skipped in recovery.skipped {
-      let isDamaged = ledger.damaged.contains(skipped.path.generation)
+      let isDamaged = ledger.mayBePassedOver(skipped.path.generation)
       try require(isDamaged, "an intact checkpoint was passed over: \(skipped.reason)")
     }
     try recovery.reader.requireHolds(ledger.mayHold(generation))
@@ -138,7 +140,7 @@ final class Player {
       // A step of which nothing but damage is left is rightly refused, and nothing takes its place.
       let isSpoiled = disk.checkpointNames.allSatisfy {
         CheckpointName($0) != .checkpoint(step: step, generation: $0.generation)
-          || ledger.damaged.contains($0.generation)
+          || ledger.mayBePassedOver($0.generation)
       }
       guard error.code == .noIntactCheckpoint, isSpoiled else { throw error }
       return
@@ -182,6 +184,28 @@ final class Player {
   private func retain(last count: Int) throws {
     ledger.retain(last: count)
     _ = try opened().retain(last: count)
+  }
+
+  private func saveEmergency(_ step: UInt64) throws {
+    let store = try opened()
+    spent += 1
+    let content = Ledger.Content(step: step)
+    ledger.attempt(spent, content)
+    let receipt = try store.save(content, as: .emergency)
+    try require(receipt.generation == spent, "generation \(receipt.generation) instead of \(spent)")
+    ledger.acknowledgeEmergency(receipt.generation)
+  }
+
+  /// Sets aside what is damaged, as a manager does that was asked to.
+  private func setAside() throws {
+    let store = try opened()
+    for entry in try store.entries() where entry.role == .candidate {
+      guard let generation = entry.generation, ledger.damaged.contains(generation) else { continue }
+      ledger.beginQuarantine(generation)
+      let path = try store.setAside(entry)
+      try require(path == entry.path + ".damaged", "it was called \(path)")
+      ledger.quarantine(generation)
+    }
   }
 
   // MARK: Others beside it
@@ -289,7 +313,7 @@ final class Player {
     let verifier = Verifier(on: harness.device(of: disk), threads: 1)
     for path in try verifier.files(at: Harness.storePath) {
       for finding in verifier.verify(path).findings {
-        let isDamaged = ledger.damaged.contains(path.generation)
+        let isDamaged = ledger.mayBePassedOver(path.generation)
         try require(
           isDamaged || finding.isRefusal, "an intact file is called damaged: \(finding)")
         throw finding

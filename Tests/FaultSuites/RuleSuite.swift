@@ -24,6 +24,7 @@ package enum RuleSuite {
     ("a file system that shuts itself down acknowledges nothing", noticesAShutdown),
     ("a second copy of a file neither counts nor goes", countsAFileOnce),
     ("the best of the run's own lineage stays", keepsTheBestOfTheLineage),
+    ("the last healthy one stays", keepsTheLastHealthyOne),
   ]
 
   /// Checks every rule.
@@ -153,6 +154,19 @@ package enum RuleSuite {
   }
 
   /// Step 2 was better on the branch that the run was taken back from.
+  private static func keepsTheLastHealthyOne(_ harness: Harness) throws {
+    let disk = try disk(harness, [.save(step: 1), .save(step: 2)])
+    let store = try harness.open(disk)
+    try store.resume(.latest)
+    for step in UInt64(3)...5 {
+      try store.save(Ledger.Content(step: step), unhealthy: "NaN")
+      _ = store.retain(last: 1)
+    }
+    guard let recovery = try store.recover(.latestHealthy) else { throw Violation("none is left") }
+    try require(recovery.reader.header.step == 2, "step \(recovery.reader.header.step) is left")
+    try require(recovery.skipped.map(\.reason.code) == [.unhealthy], "\(recovery.skipped)")
+  }
+
   private static func keepsTheBestOfTheLineage(_ harness: Harness) throws {
     let disk = try disk(harness, [.save(step: 1)])
     let policy = RetentionPolicy.last(1) + .best(1, of: "loss", .lowest)

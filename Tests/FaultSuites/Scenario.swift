@@ -29,6 +29,10 @@ package enum Action: Hashable, Sendable {
   case damage
   /// Somebody renames the newest checkpoint to `….ckpt.damaged`.
   case quarantine
+  /// Resumes, and has what was passed over set aside.
+  case setAside
+  /// A run that fails saves what it has come to.
+  case saveEmergency(step: UInt64)
 }
 
 /// What is done to a store before anything goes wrong, and while it does.
@@ -87,6 +91,12 @@ package struct Scenario: Hashable, Sendable, CustomStringConvertible {
     Scenario(
       "owed retention", after: [.save(step: 1), .save(step: 2), .save(step: 3)],
       [.finishRetention(last: 1), .save(step: 4)]),
+    Scenario(
+      "setting a damaged file aside", after: [.save(step: 1), .save(step: 2), .damage],
+      [.setAside, .save(step: 3), .retain(last: 1), .restart]),
+    Scenario(
+      "an emergency", after: [.save(step: 1), .save(step: 2)],
+      [.saveEmergency(step: 3), .retain(last: 1), .restart, .save(step: 3), .retain(last: 1)]),
     Scenario("read", after: [.save(step: 1), .save(step: 2)], [.read]),
     Scenario("verify", after: [.save(step: 1), .save(step: 2)], [.verify]),
     Scenario(

@@ -18,7 +18,7 @@ public struct CheckpointError: Error, Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable {
       case corrupted, notRegular, unsupported, unreadable, io, outOfSpace, durabilityUnknown, busy
       case alreadyExists, notFound, ambiguous, noIntactCheckpoint, invalidState
-      case incompatibleState, overLimit, notEmpty
+      case incompatibleState, overLimit, notEmpty, unhealthy
     }
     package let kind: Kind
 
@@ -56,6 +56,8 @@ public struct CheckpointError: Error, Hashable, Sendable {
     public static let overLimit = Code(kind: .overLimit)
     /// A fresh run was started where checkpoints are.
     public static let notEmpty = Code(kind: .notEmpty)
+    /// The checkpoint is intact, and a check of the training program speaks against going on from it.
+    public static let unhealthy = Code(kind: .unhealthy)
   }
 
   /// A place in a checkpoint.

@@ -7,6 +7,8 @@ package enum CheckpointName: Hashable, Sendable {
   case checkpoint(step: UInt64, generation: UInt64?)
   /// A checkpoint set aside on request: `….ckpt.damaged`.
   case damaged(step: UInt64, generation: UInt64?)
+  /// `….ckpt.emergency`: a state that a run came to when it failed, saved for a person to look at.
+  case emergency(step: UInt64, generation: UInt64)
   /// A save in flight: `.step-000000500.g000001.<32 hex>.tmp`.
   case temporary(step: UInt64, generation: UInt64, nonce: Identifier)
   /// The marker `.pin-<32 hex>` that retention spares a checkpoint.
@@ -30,9 +32,21 @@ package enum CheckpointName: Hashable, Sendable {
     } else if let rest = name.dropping(suffix: ".ckpt.damaged") {
       guard let (step, generation) = Self.parse(rest) else { return nil }
       self = .damaged(step: step, generation: generation)
+    } else if let rest = name.dropping(suffix: ".ckpt.emergency") {
+      guard let (step, generation) = Self.parse(rest), let generation else { return nil }
+      self = .emergency(step: step, generation: generation)
     } else {
       return nil
     }
+  }
+
+  init(step: UInt64, generation: UInt64, _ role: StoreEntry.Role) {
+    self =
+      switch role {
+      case .candidate: .checkpoint(step: step, generation: generation)
+      case .damaged: .damaged(step: step, generation: generation)
+      case .emergency: .emergency(step: step, generation: generation)
+      }
   }
 
   /// The name in a directory.
@@ -40,6 +54,7 @@ package enum CheckpointName: Hashable, Sendable {
     switch self {
     case .checkpoint(let step, let generation): Self.stem(step, generation) + ".ckpt"
     case .damaged(let step, let generation): Self.stem(step, generation) + ".ckpt.damaged"
+    case .emergency(let step, let generation): Self.stem(step, generation) + ".ckpt.emergency"
     case .temporary(let step, let generation, let nonce):
       "." + Self.stem(step, generation) + ".\(nonce).tmp"
     case .pin(let identifier): ".pin-\(identifier)"
@@ -50,7 +65,7 @@ package enum CheckpointName: Hashable, Sendable {
   package var generation: UInt64? {
     switch self {
     case .checkpoint(_, let generation), .damaged(_, let generation): generation
-    case .temporary(_, let generation, _): generation
+    case .temporary(_, let generation, _), .emergency(_, let generation): generation
     case .pin: nil
     }
   }

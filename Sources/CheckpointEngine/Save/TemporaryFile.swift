@@ -107,7 +107,8 @@ final class TemporaryFile {
   /// checkpoint is in place, and `.durabilityUnknown` is thrown.
   func publish(as target: String, saveIdentifier: Identifier) throws(CheckpointError) {
     do {
-      try rename(to: target)
+      // If both names stay, the old one is swept up as a temporary.
+      try directory.renameExclusively(name, to: target)
     } catch {
       #if Mutants
         if Mutant.isActive(.renameErrorBelieved) {
@@ -119,17 +120,6 @@ final class TemporaryFile {
       }
     }
     isPublished = true
-  }
-
-  private func rename(to target: String) throws(StorageError) {
-    do {
-      try backend.renameExclusively(name, to: target, in: directory.descriptor)
-    } catch let error where [EINVAL, ENOSYS, ENOTSUP].contains(error.errno) {
-      // This file system cannot rename without replacing; a link cannot replace either.
-      try backend.link(name, to: target, in: directory.descriptor)
-      // If the second name stays, it is swept up as an old temporary.
-      try? backend.unlink(name, in: directory.descriptor)
-    }
   }
 
   private func isSave(

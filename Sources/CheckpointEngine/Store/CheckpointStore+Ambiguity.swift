@@ -40,7 +40,7 @@ extension CheckpointStore {
     of run: Identifier, after supersededGeneration: UInt64, among entries: [StoreEntry]
   ) -> [StoreEntry] {
     entries.filter { entry in
-      guard let header = entry.header, !entry.isQuarantined else { return false }
+      guard let header = entry.header, entry.role == .candidate else { return false }
       return header.runIdentifier != run && header.generation > supersededGeneration
     }
   }

@@ -17,7 +17,7 @@ extension CheckpointStore {
     let acknowledged = lastAcknowledged(run, listing)
     var isCovered = false
     for entry in listing.entries {
-      guard !entry.isQuarantined, let header = entry.header else {
+      guard entry.role == .candidate, let header = entry.header else {
         decisions.append(RetentionDecision(entry: entry, reasons: [.notCounted]))
         continue
       }
@@ -34,26 +34,58 @@ extension CheckpointStore {
       // What stays anyway need not be read to find out whether it counts.
       let isSettled = policy.isByNumberOnly && counted.count >= policy.lastCount && isCovered
       if !isSettled || reasons.isEmpty {
-        if case .intact(let metrics) = verdict(on: entry),
+        if case .intact(let metrics, let isHealthy) = verdict(on: entry),
           !uncertainGenerations.contains(header.generation),
           seen.insert(header.saveIdentifier).inserted
         {
           if !isCovered { reasons.insert(counted.isEmpty ? .newest : .lastAcknowledged) }
           isCovered = isCovered || header.generation <= acknowledged
           counted.append(
-            Counted(number: decisions.count, header: header, metrics: metrics, in: run))
+            Counted(
+              number: decisions.count, header: header, metrics: metrics, isHealthy: isHealthy,
+              in: run))
         } else {
           reasons.insert(.notCounted)
         }
       }
       decisions.append(RetentionDecision(entry: entry, reasons: reasons))
     }
-    if let newest = counted.first { decisions[newest.number].reasons.insert(.newest) }
-    if policy.keepsAll { for one in counted { decisions[one.number].reasons.insert(.everything) } }
+    if let newest = counted.first {
+      decisions[newest.number].reasons.insert(.newest)
+      // Otherwise a run that has gone wrong would in time remove all that it could go back to.
+      #if Mutants
+        let isSpared = !Mutant.isActive(.healthyOneNotSpared)
+      #else
+        let isSpared = true
+      #endif
+      if isSpared, !newest.isHealthy, let healthy = counted.first(where: \.isHealthy) {
+        decisions[healthy.number].reasons.insert(.newestHealthy)
+      }
+    }
+    if policy.keepsEverything {
+      for one in counted { decisions[one.number].reasons.insert(.everything) }
+    }
     for rule in policy.rules {
       for one in kept(by: rule, counted) { decisions[one.number].reasons.insert(.rule(rule)) }
     }
+    policy.byteBudget.map { trim(&decisions, to: $0) }
     return decisions
+  }
+
+  /// Gives up what only rules keep, oldest first and the best last, until the files of the store have
+  /// at most so many bytes.
+  private func trim(_ decisions: inout [RetentionDecision], to budget: UInt64) {
+    var total = decisions.lazy.filter { !$0.isRemoved }.map(\.entry.byteCount).saturatingSum
+    for isBest in [false, true] {
+      for number in decisions.indices.reversed() where total > budget {
+        let decision = decisions[number]
+        guard !decision.isRemoved, decision.isKeptByRulesOnly, decision.isBest == isBest else {
+          continue
+        }
+        decisions[number].isOverBudget = true
+        total = decisions.lazy.filter { !$0.isRemoved }.map(\.entry.byteCount).saturatingSum
+      }
+    }
   }
 
   /// An intact checkpoint, and what rules look at.
@@ -62,12 +94,17 @@ extension CheckpointStore {
     let number: Int
     let header: CheckpointHeader
     let metrics: [String: Double]
+    let isHealthy: Bool
     let isOfLineage: Bool
 
-    init(number: Int, header: CheckpointHeader, metrics: [String: Double], in run: RunContext) {
+    init(
+      number: Int, header: CheckpointHeader, metrics: [String: Double], isHealthy: Bool,
+      in run: RunContext
+    ) {
       self.number = number
       self.header = header
       self.metrics = metrics
+      self.isHealthy = isHealthy
       var isOfLineage =
         header.runIdentifier == run.runIdentifier
         && !run.abandonedGenerations.contains(header.generation)
@@ -83,7 +120,9 @@ extension CheckpointStore {
     case .last(let count): return Array(counted.prefix(count))
     case .best(let count, let metric, let direction):
       let measured = counted.reversed().compactMap { one -> (value: Double, one: Counted)? in
-        guard one.isOfLineage, let value = one.metrics[metric], !value.isNaN else { return nil }
+        guard one.isOfLineage, one.isHealthy, let value = one.metrics[metric], !value.isNaN else {
+          return nil
+        }
         return (value, one)
       }
       // The sort is stable: of equal values the older comes first.
@@ -130,7 +169,7 @@ extension CheckpointStore {
     }
     #if Mutants
       if Mutant.isActive(.damagedFilesCount), case .notCounted? = verdicts[key] {
-        return .intact(metrics: [:])
+        return .intact(metrics: [:], isHealthy: true)
       }
     #endif
     return verdicts[key] ?? .notCounted

@@ -8,6 +8,8 @@ internal import CheckpointFormat
 public enum CheckpointSelection: Hashable, Sendable {
   /// The newest intact one.
   case latest
+  /// The newest intact one that was not marked unhealthy when it was saved.
+  case latestHealthy
   /// The newest intact one of a training step.
   case step(UInt64)
   /// The one of a generation.
@@ -73,7 +75,9 @@ extension CheckpointStore {
       let listing = try list()
       let candidates = try select(selection, from: listing)
       if candidates.isEmpty, listing.entries.isEmpty { return nil }
-      if let recovery = try firstIntact(candidates, listing, rejected, check) { return recovery }
+      let search = Search(
+        isForHealthy: selection == .latestHealthy, rejected: rejected, candidates: candidates)
+      if let recovery = try firstIntact(search, listing, check) { return recovery }
     }
     throw CheckpointError(
       .unreadable, "The checkpoints of \(escaped(path)) keep changing. Try again.",
@@ -86,7 +90,7 @@ extension CheckpointStore {
     let selected: [StoreEntry]
     let what: String
     switch selection {
-    case .latest: return listing.candidates
+    case .latest, .latestHealthy: return listing.candidates
     case .step(let step):
       selected = listing.candidates.filter { $0.step == step }
       what = "step \(step)"
@@ -127,7 +131,8 @@ extension CheckpointStore {
         lineage ?? (header.runIdentifier, GenerationRanges(recordedIn: reader.metadata))
       lineage = known
       guard header.runIdentifier == known.identifier, !known.abandoned.contains(header.generation),
-        let value = reader.metadata.metrics[metric], !value.isNaN
+        reader.metadata.unhealthyReason == nil, let value = reader.metadata.metrics[metric],
+        !value.isNaN
       else { continue }
       measured.append((value, entry))
     }
@@ -136,38 +141,60 @@ extension CheckpointStore {
     return best.isEmpty ? [] : silent + best.map(\.entry)
   }
 
+  /// What one look through the candidates goes by.
+  private struct Search {
+    let isForHealthy: Bool
+    let rejected: [String: CheckpointError]
+    let candidates: [StoreEntry]
+
+    /// Why a candidate is passed over although it may be intact.
+    func objection(to reader: CheckpointReader) -> CheckpointError? {
+      guard isForHealthy, let reason = reader.metadata.unhealthyReason else { return nil }
+      return CheckpointError(
+        .unhealthy, "\(escaped(reader.path)) was marked unhealthy: \(escaped(reason)).",
+        at: CheckpointError.Location(path: reader.path))
+    }
+  }
+
   /// The first candidate that verifies; nil if the listing is out of date.
   private func firstIntact(
-    _ candidates: [StoreEntry], _ listing: StoreListing, _ rejected: [String: CheckpointError],
+    _ search: Search, _ listing: StoreListing,
     _ check: (CheckpointReader) throws(CheckpointError) -> Void
   ) throws(CheckpointError) -> Recovery? {
     var skipped: [SkippedCheckpoint] = []
-    for entry in candidates {
-      if let reason = rejected[entry.path] {
-        if let header = entry.header { verdicts[FileKey(entry.name, header)] = .notCounted }
+    for entry in search.candidates {
+      if let reason = search.rejected[entry.path] {
+        if reason.code != .unhealthy, let header = entry.header {
+          verdicts[FileKey(entry.name, header)] = .notCounted
+        }
         skipped.append(SkippedCheckpoint(path: entry.path, reason: reason))
         continue
       }
-      switch try examine(entry, checking: check) {
+      switch try examine(entry, objecting: search.objection, checking: check) {
       case .intact(let reader):
-        try requireUnambiguous(reader, among: candidates)
+        try requireUnambiguous(reader, among: search.candidates)
         return Recovery(reader: reader, skipped: skipped)
-      case .damaged(let reason):
+      case .passedOver(let reason):
         skipped.append(SkippedCheckpoint(path: entry.path, reason: reason))
       case .vanished: return nil
       }
     }
-    skipped += listing.entries.filter(\.isQuarantined).map {
-      SkippedCheckpoint(
-        path: $0.path,
-        reason: CheckpointError(.corrupted, "\(escaped($0.path)) was set aside as damaged."))
+    skipped += listing.entries.compactMap { entry in
+      entry.reasonNotToBeCandidate.map { SkippedCheckpoint(path: entry.path, reason: $0) }
     }
-    let isSelection = candidates.count < listing.candidates.count
-    throw CheckpointError(
+    throw nothingIntact(
+      skipped, isSelection: search.candidates.count < listing.candidates.count,
+      search.isForHealthy ? "intact and healthy" : "intact")
+  }
+
+  private func nothingIntact(
+    _ skipped: [SkippedCheckpoint], isSelection: Bool, _ quality: String
+  ) -> CheckpointError {
+    CheckpointError(
       .noIntactCheckpoint,
       (isSelection ? "What was asked for of" : "No checkpoint of")
-        + " \(escaped(path)) is \(isSelection ? "not " : "")intact, and nothing was started afresh:\n"
-        + skipped.map { "  " + $0.reason.message }.joined(separator: "\n")
+        + " \(escaped(path)) is \(isSelection ? "not " : "")\(quality), and nothing was started "
+        + "afresh:\n" + skipped.map { "  " + $0.reason.message }.joined(separator: "\n")
         + (isSelection
           ? "\nThere are others: name one of them, or resume from the latest."
           : "\nMove the files away to start over, or name another checkpoint by its path."),
@@ -176,36 +203,37 @@ extension CheckpointStore {
 
   enum Examination {
     case intact(CheckpointReader)
-    case damaged(CheckpointError)
+    case passedOver(CheckpointError)
     case vanished
   }
 
   /// Verifies every byte of a candidate; throws what must stop a search.
   func examine(
-    _ entry: StoreEntry,
+    _ entry: StoreEntry, objecting objection: (CheckpointReader) -> CheckpointError? = { _ in nil },
     checking check: (CheckpointReader) throws(CheckpointError) -> Void = { _ in }
   ) throws(CheckpointError) -> Examination {
-    if let problem = entry.problem { return .damaged(try requirePassable(problem)) }
+    if let problem = entry.problem { return .passedOver(try requirePassable(problem)) }
     let reader: CheckpointReader
     do throws(CheckpointError) {
       reader = try open(entry)
     } catch {
       if error.code == .notFound { return .vanished }
-      return .damaged(try requirePassable(error))
+      return .passedOver(try requirePassable(error))
     }
+    if let reason = objection(reader) { return .passedOver(reason) }
     try check(reader)
     #if Mutants
       if Mutant.isActive(.verificationSkippedAtRecovery) { return .intact(reader) }
     #endif
     let findings = reader.verify(.full).findings
     guard let first = findings.first else {
-      verdicts[FileKey(entry.name, reader.header)] = .intact(metrics: reader.metadata.metrics)
+      verdicts[FileKey(entry.name, reader.header)] = Verdict(intact: reader.metadata)
       return .intact(reader)
     }
     // If any part could not be read, whether the rest is damaged does not decide it.
     for finding in findings where finding.code != .corrupted { _ = try requirePassable(finding) }
     verdicts[FileKey(entry.name, reader.header)] = .notCounted
-    return .damaged(first)
+    return .passedOver(first)
   }
 
   /// Returns `problem` if recovery may fall back over it, and throws it with the way on otherwise.

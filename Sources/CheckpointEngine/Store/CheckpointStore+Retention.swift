@@ -95,10 +95,24 @@ extension CheckpointStore {
       if run.acknowledgedCount == 0, !victims.isEmpty { try makeDurable(kept) }
       if kept.count == 1, !victims.isEmpty { try requireReadable(kept[0]) }
       for entry in victims.reversed() { remove(entry, &report) }
+      if let budget = policy.byteBudget { warn(&report, ofExcessOver: budget, decisions) }
     } catch {
       report.warnings.append("Nothing was removed. " + error.message)
     }
     return report
+  }
+
+  /// Warns if what has to stay has more bytes than the budget.
+  private func warn(
+    _ report: inout RetentionReport, ofExcessOver budget: UInt64, _ decisions: [RetentionDecision]
+  ) {
+    let removed = Set(report.removed)
+    let left = decisions.lazy.map(\.entry).filter { !removed.contains($0.path) }
+      .map(\.byteCount).saturatingSum
+    guard left > budget else { return }
+    report.warnings.append(
+      "The checkpoints of \(escaped(path)) have \(left) bytes, more than their budget of \(budget): "
+        + "what is left may not be removed. `retentionPlan` says why.")
   }
 
   /// Syncs files and names that this process did not save: whoever did may have died before the

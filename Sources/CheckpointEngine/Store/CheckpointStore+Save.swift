@@ -16,6 +16,8 @@ extension CheckpointStore {
   /// - Parameters:
   ///   - plan: What will be saved.
   ///   - step: The training step the state was taken after.
+  ///   - role: What for: what is no candidate is never recovered, counted or removed, and later saves
+  ///     do not descend from it.
   ///   - write: Provides the bytes of the planned tensors, in order and all of them. What it throws
   ///     aborts the save and is thrown unchanged.
   /// - Returns: What was saved, and where.
@@ -24,8 +26,12 @@ extension CheckpointStore {
   /// - Complexity: O(bytes) time, a few chunks of extra memory per thread, two fsyncs.
   /// - SeeAlso: docs/crash-safety.md, section 3.
   package func save(
-    _ plan: SavePlan, step: UInt64, write: (TensorSink) throws -> Void
+    _ plan: SavePlan, step: UInt64, as role: StoreEntry.Role = .candidate,
+    write: (TensorSink) throws -> Void
   ) throws -> SaveReceipt {
+    #if Mutants
+      let role = Mutant.isActive(.emergencyCounts) ? .candidate : role
+    #endif
     try requireWritable()
     precondition(step <= Limits.counterMax, "steps are counted up to 2^63 - 1")
     let start = options.device.timeSource.monotonic()
@@ -34,7 +40,7 @@ extension CheckpointStore {
     var plan = plan
     run?.abandonedGenerations.record(in: &plan.metadata)
     let blueprint = try FileBlueprint(plan, header: header, limits: options.limits)
-    let name = CheckpointName.checkpoint(step: step, generation: header.generation).text
+    let name = CheckpointName(step: step, generation: header.generation, role).text
     // Spent from here on, whatever happens: no two files of this process share a generation.
     lastGeneration = header.generation
     #if Mutants
@@ -51,12 +57,12 @@ extension CheckpointStore {
     try publish(temporary, as: name, header)
     #if Mutants
       if Mutant.isActive(.retentionBeforeAcknowledgement) {
-        acknowledge(header, name, plan.metadata.metrics)
+        acknowledge(header, name, plan.metadata)
         _ = retain(last: 1)
       }
     #endif
     try syncPublished(name, generation: header.generation)
-    acknowledge(header, name, plan.metadata.metrics)
+    if role == .candidate { acknowledge(header, name, plan.metadata) }
     return SaveReceipt(
       path: directory.path(of: name), step: step, generation: header.generation,
       checkpointIdentifier: header.checkpointIdentifier, saveIdentifier: header.saveIdentifier,
@@ -149,10 +155,10 @@ extension CheckpointStore {
   }
 
   private func acknowledge(
-    _ header: CheckpointHeader, _ name: String, _ metrics: [String: Double]
+    _ header: CheckpointHeader, _ name: String, _ metadata: Metadata
   ) {
     isDurabilityInDoubt = false
-    verdicts[FileKey(name, header)] = .intact(metrics: metrics)
+    verdicts[FileKey(name, header)] = Verdict(intact: metadata)
     run?.parentIdentifier = header.checkpointIdentifier
     run?.acknowledgedCount += 1
   }

@@ -36,10 +36,14 @@ public final class CheckpointStore {
 
   /// What retention makes of a file.
   enum Verdict {
-    /// Whole, with what was measured when it was saved.
-    case intact(metrics: [String: Double])
+    /// Whole, with what was measured when it was saved, and whether it was found healthy.
+    case intact(metrics: [String: Double], isHealthy: Bool)
     /// Damaged, or not to be read: it neither counts nor goes.
     case notCounted
+
+    init(intact metadata: Metadata) {
+      self = .intact(metrics: metadata.metrics, isHealthy: metadata.unhealthyReason == nil)
+    }
   }
 
   /// A file of the store; the name alone would not tell a migrated file from the one before, nor

@@ -23,6 +23,9 @@ public struct RetentionPolicy: Hashable, Sendable {
   /// The rules; none keeps everything.
   public private(set) var rules: Set<Rule>
 
+  /// How many bytes the files of the store may have, or nil for any number.
+  public private(set) var byteBudget: UInt64?
+
   /// Every checkpoint.
   public static let all = RetentionPolicy(rules: [])
 
@@ -71,14 +74,42 @@ public struct RetentionPolicy: Hashable, Sendable {
       rules: [.within(nanoseconds: nanoseconds.overflow || sum.overflow ? .max : sum.partialValue)])
   }
 
-  /// What either keeps; keeping everything outweighs any rule.
+  /// The same, but fewer where the files of the store would have more bytes.
+  ///
+  /// After a save, what only rules keep goes until the budget is met: the oldest first, the best last.
+  /// Nothing else goes, so that a budget that is too small is exceeded, with a warning. All files of
+  /// checkpoints count, whatever their condition. A save that is being written comes on top: it must
+  /// be durable before anything else goes.
+  ///
+  /// - Parameter bytes: The budget.
+  /// - Returns: The limited policy.
+  public func withinBudget(ofBytes bytes: UInt64) -> RetentionPolicy {
+    var result = self
+    result.byteBudget = min(byteBudget ?? .max, bytes)
+    return result
+  }
+
+  /// What either keeps, within the smaller budget; keeping everything outweighs any rule.
   public static func + (left: RetentionPolicy, right: RetentionPolicy) -> RetentionPolicy {
-    guard !left.keepsAll, !right.keepsAll else { return .all }
-    return RetentionPolicy(rules: left.rules.union(right.rules))
+    var result = left.union(right)
+    result.byteBudget = [left.byteBudget, right.byteBudget].compactMap { $0 }.min()
+    return result
+  }
+
+  /// What either keeps, within the larger budget, or none if one of them has none: nothing goes that
+  /// one of them would have kept.
+  package func union(_ other: RetentionPolicy) -> RetentionPolicy {
+    var result = RetentionPolicy(
+      rules: keepsEverything || other.keepsEverything ? [] : rules.union(other.rules))
+    if let one = byteBudget, let two = other.byteBudget { result.byteBudget = max(one, two) }
+    return result
   }
 
   /// Whether nothing is ever removed.
-  public var keepsAll: Bool { rules.isEmpty }
+  public var keepsAll: Bool { keepsEverything && byteBudget == nil }
+
+  /// Whether there is no rule: then all is kept, as far as the budget goes.
+  var keepsEverything: Bool { rules.isEmpty }
 
   /// How many of the newest stay, at least one.
   var lastCount: Int {
@@ -119,10 +150,12 @@ extension RetentionPolicy {
   private static let lastName = "retention_last"
   private static let stepsName = "retention_every_steps"
   private static let ageName = "retention_within_nanoseconds"
+  private static let budgetName = "retention_byte_budget"
   private static let bestPrefix = "retention_best_"
 
   /// Notes the policy of the process that saves.
   package func record(in metadata: inout Metadata) {
+    metadata[.environment, Self.budgetName] = byteBudget.map { .uint64($0) }
     for rule in rules {
       switch rule {
       case .last: metadata[.environment, Self.lastName] = .int64(Int64(lastCount))
@@ -140,8 +173,10 @@ extension RetentionPolicy {
   /// The policy of the process that saved a checkpoint; what it does not understand is left out.
   package init(recordedIn metadata: Metadata) {
     var rules: Set<Rule> = []
+    var budget: UInt64?
     for (name, value) in metadata.entries(of: .environment) {
       switch value {
+      case .uint64(let bytes) where name == Self.budgetName: budget = bytes
       case .int64(let count) where name == Self.lastName && count >= 1:
         rules.insert(.last(Int(clamping: count)))
       case .bool(true) where name.hasPrefix(Self.ageName + "/"):
@@ -161,5 +196,6 @@ extension RetentionPolicy {
       }
     }
     self.init(rules: rules)
+    byteBudget = budget
   }
 }

@@ -22,6 +22,8 @@ public struct RetentionDecision: Sendable {
     case lastAcknowledged
     /// A marker pins it.
     case pinned
+    /// It is the newest that was not marked unhealthy, and the newest of all was.
+    case newestHealthy
     /// The run was resumed from it, and has too few saves of its own.
     case resumedFrom
     /// It is damaged, cannot be read, was set aside, may not be durable, or is a copy of another:
@@ -41,6 +43,7 @@ public struct RetentionDecision: Sendable {
       case .newest: "the newest"
       case .lastAcknowledged: "the last that is known to be durable"
       case .pinned: "pinned"
+      case .newestHealthy: "the newest healthy one"
       case .resumedFrom: "the run was resumed from it"
       case .notCounted: "not counted"
       }
@@ -49,19 +52,35 @@ public struct RetentionDecision: Sendable {
 
   /// The checkpoint.
   public let entry: StoreEntry
-  /// Why it stays; it goes if there is no reason.
+  /// Why it stays, or would if there were room; it goes if there is no reason.
   public internal(set) var reasons: Set<Reason>
+  /// Whether it goes because the store has more bytes than its budget.
+  public internal(set) var isOverBudget = false
 
   /// Whether it goes.
-  public var isRemoved: Bool { reasons.isEmpty }
+  public var isRemoved: Bool { reasons.isEmpty || isOverBudget }
+
+  /// Whether nothing but the policy speaks for it.
+  var isKeptByRulesOnly: Bool {
+    reasons.allSatisfy { reason in
+      switch reason {
+      case .rule, .everything: true
+      default: false
+      }
+    }
+  }
+
+  /// Whether it is one of the best.
+  var isBest: Bool { reasons.contains { if case .rule(.best) = $0 { true } else { false } } }
 
   /// Whether the policy keeps it, and not only caution.
   var countsAndStays: Bool {
-    reasons.contains { reason in
-      switch reason {
-      case .rule, .everything, .newest, .lastAcknowledged: true
-      case .pinned, .resumedFrom, .notCounted: false
+    !isOverBudget
+      && reasons.contains { reason in
+        switch reason {
+        case .rule, .everything, .newest, .newestHealthy, .lastAcknowledged: true
+        case .pinned, .resumedFrom, .notCounted: false
+        }
       }
-    }
   }
 }

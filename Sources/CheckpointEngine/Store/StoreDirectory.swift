@@ -121,6 +121,19 @@ package final class StoreDirectory: Sendable {
     }
   }
 
+  /// Renames an entry, without replacing anything.
+  ///
+  /// Where the file system cannot do that in one step, a failure may leave both names.
+  func renameExclusively(_ name: String, to target: String) throws(StorageError) {
+    do {
+      try backend.renameExclusively(name, to: target, in: descriptor)
+    } catch let error where [EINVAL, ENOSYS, ENOTSUP].contains(error.errno) {
+      // A link cannot replace either.
+      try backend.link(name, to: target, in: descriptor)
+      try? backend.unlink(name, in: descriptor)
+    }
+  }
+
   /// The path of an entry, for messages.
   package func path(of name: String) -> String {
     path.hasSuffix("/") ? path + name : path + "/" + name

@@ -19,13 +19,43 @@ public struct StoreEntry: Sendable {
   public let header: CheckpointHeader?
   /// Why the file is no candidate, as far as its header tells.
   public let problem: CheckpointError?
-  /// Whether the file was set aside as damaged.
-  public let isQuarantined: Bool
+  /// What its name says it is for.
+  public let role: Role
+  /// Bytes of the file; 0 if it could not be opened.
+  public let byteCount: UInt64
+
+  /// What a file of a store is for.
+  public enum Role: Hashable, Sendable {
+    /// A run may go on from it.
+    case candidate
+    /// It was set aside as damaged: never resumed from, and never removed.
+    case damaged
+    /// A run that failed left it, maybe in the middle of a step: resumed from only by its path, and
+    /// never removed.
+    case emergency
+  }
 
   /// Where the entry stands among the others; the highest is the newest.
   ///
   /// A file that cannot be read and whose name tells no generation might be the newest.
   var rank: UInt64 { generation ?? (problem?.code == .unreadable ? .max : 0) }
+}
+
+extension StoreEntry {
+  /// Why its name alone keeps it from being resumed from.
+  var reasonNotToBeCandidate: CheckpointError? {
+    let location = CheckpointError.Location(path: path)
+    return switch role {
+    case .candidate: nil
+    case .damaged:
+      CheckpointError(.corrupted, "\(escaped(path)) was set aside as damaged.", at: location)
+    case .emergency:
+      CheckpointError(
+        .unhealthy,
+        "\(escaped(path)) was left by a run that failed, maybe in the middle of a step.",
+        at: location)
+    }
+  }
 }
 
 /// One listing of a store's directory.
@@ -38,7 +68,7 @@ struct StoreListing {
   var lastGeneration: UInt64 = 0
 
   /// The entries that recovery looks at.
-  var candidates: [StoreEntry] { entries.filter { !$0.isQuarantined } }
+  var candidates: [StoreEntry] { entries.filter { $0.role == .candidate } }
 
   /// Lists the directory and reads the header of every checkpoint in it.
   ///
@@ -47,9 +77,11 @@ struct StoreListing {
     for name in try directory.names() {
       switch CheckpointName(name) {
       case .checkpoint(let step, let generation):
-        add(name, step, generation, isQuarantined: false, directory)
+        add(name, step, generation, .candidate, directory)
       case .damaged(let step, let generation):
-        add(name, step, generation, isQuarantined: true, directory)
+        add(name, step, generation, .damaged, directory)
+      case .emergency(let step, let generation):
+        add(name, step, generation, .emergency, directory)
       case .temporary(_, let generation, _):
         temporaries.append(name)
         lastGeneration = max(lastGeneration, generation)
@@ -65,14 +97,16 @@ struct StoreListing {
   }
 
   private mutating func add(
-    _ name: String, _ step: UInt64, _ generation: UInt64?, isQuarantined: Bool,
+    _ name: String, _ step: UInt64, _ generation: UInt64?, _ role: StoreEntry.Role,
     _ directory: StoreDirectory
   ) {
     var header: CheckpointHeader?
     var problem: CheckpointError?
     var stated: UInt64?
+    var byteCount: UInt64 = 0
     do throws(CheckpointError) {
       let file = try OpenFile.open(name, in: directory)
+      byteCount = file.byteCount
       stated = try? file.readStart().generation
       let read = try FileIndex.header(of: file)
       header = read
@@ -84,13 +118,13 @@ struct StoreListing {
     }
     let known = [generation, stated].compactMap { $0 }.max()
     #if Mutants
-      let isIgnored = isQuarantined || header == nil
+      let isIgnored = role == .damaged || header == nil
       if Mutant.isActive(.generationOfIntactFilesOnly), isIgnored { return }
     #endif
     lastGeneration = max(lastGeneration, known ?? 0)
     entries.append(
       StoreEntry(
         name: name, path: directory.path(of: name), step: step, generation: known, header: header,
-        problem: problem, isQuarantined: isQuarantined))
+        problem: problem, role: role, byteCount: byteCount))
   }
 }

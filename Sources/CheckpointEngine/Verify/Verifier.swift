@@ -56,8 +56,8 @@ public struct Verifier: Sendable {
     }
     let entries = try StoreListing(directory).entries.reversed()
     return .store(
-      checkpoints: entries.filter { !$0.isQuarantined }.map(\.path),
-      quarantined: entries.filter(\.isQuarantined).map(\.path))
+      checkpoints: entries.filter { $0.role != .damaged }.map(\.path),
+      quarantined: entries.filter { $0.role == .damaged }.map(\.path))
   }
 
   /// Verifies one file.
@@ -95,6 +95,8 @@ public struct Verifier: Sendable {
   /// A name of ours that contradicts the header is a finding; a foreign name says nothing.
   private func nameFinding(_ reader: CheckpointReader, name: String) -> CheckpointError? {
     switch CheckpointName(name) {
+    case .emergency(let step, let generation):
+      reader.header.contradiction(step: step, generation: generation, path: reader.path)
     case .checkpoint(let step, let generation), .damaged(let step, let generation):
       reader.header.contradiction(step: step, generation: generation, path: reader.path)
     default: nil
