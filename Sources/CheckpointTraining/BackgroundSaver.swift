@@ -22,6 +22,7 @@ final class BackgroundSaver {
 
   private let pool = WorkerPool(threadCount: 1)
   private let arena = StagingArena()
+  private let isHurried = Protected(false)
   private let now: @Sendable () -> UInt64
   private(set) var begun: Begun?
 
@@ -55,10 +56,11 @@ final class BackgroundSaver {
   ///   - step: The step of the state.
   ///   - metrics: What was measured at it.
   ///   - start: When the staging began.
-  ///   - save: Saves and retains; is run on the thread, and is given the staged bytes.
+  ///   - save: Saves and retains; is run on the thread, and is given the staged bytes and whether to
+  ///     give up waiting.
   func begin(
     step: Int, metrics: [String: Double], start: UInt64,
-    _ save: @escaping (StagingArena) -> SaveResult
+    _ save: @escaping (StagingArena, () -> Bool) -> SaveResult
   ) {
     let result = Protected<Ended?>(nil)
     // SAFETY: until the job has ended the manager touches neither the arena nor what `save` uses: it
@@ -66,8 +68,10 @@ final class BackgroundSaver {
     nonisolated(unsafe) let arena = arena
     nonisolated(unsafe) let save = save
     let now = now
+    let isHurried = isHurried
+    isHurried.withLock { $0 = false }
     let job = pool.submit {
-      let outcome = unsafe save(arena)
+      let outcome = unsafe save(arena) { isHurried.withLock { $0 } }
       result.withLock { $0 = Ended(result: outcome, time: now()) }
     }
     begun = Begun(step: step, metrics: metrics, start: start, job: job, result: result)
@@ -75,6 +79,9 @@ final class BackgroundSaver {
 
   /// Whether a save is under way and has not ended.
   var isBusy: Bool { begun.map { !$0.job.isFinished } ?? false }
+
+  /// Has a save that waits for room give up.
+  func hurry() { isHurried.withLock { $0 = true } }
 
   /// Waits for the save that was begun, and tells how it ended; nil if there was none.
   func end() -> (begun: Begun, ended: Ended)? {

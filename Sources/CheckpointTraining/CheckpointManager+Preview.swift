@@ -20,11 +20,10 @@ extension CheckpointManager {
     guard let (reader, skipped) = found else {
       return ResumePreview(checkpoint: nil, skipped: [], differences: [], misfit: nil)
     }
-    let terms = RestoreTerms(strictness: strictness, contract: contract, check: .warn)
-    let restoration = try Restoration(of: trainer, terms)
+    let restoration = try Restoration(of: trainer, strictness)
     var misfit: CheckpointError?
     do throws(CheckpointError) {
-      try restoration.checkState(reader)
+      try restoration.check(reader)
     } catch {
       misfit = error
     }

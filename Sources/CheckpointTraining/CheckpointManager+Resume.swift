@@ -13,32 +13,46 @@ extension CheckpointManager {
   ///   - trainer: Is restored in place. Everything it will save must exist already, with its final
   ///     shapes: allocate moments before resuming.
   ///   - source: Where the run begins.
-  ///   - strictness: Whether program and checkpoint must hold exactly the same.
+  ///   - strictness: How much of the checkpoint is restored, and how strictly it must fit.
   ///   - check: Which differences from the checkpoint's contract are refused.
+  ///   - damaged: What becomes of damaged checkpoints that were passed over.
+  ///   - validation: Measures a metric again, and compares.
   /// - Returns: The checkpoint that was restored, and those that were passed over and why.
   /// - Throws: ``CheckpointError``: `.noIntactCheckpoint`, `.ambiguous`, `.unreadable`,
-  ///   `.unsupported`, `.notFound`, `.notEmpty`, or `.incompatibleState` with every difference of the
-  ///   state, or of the contract;
+  ///   `.unsupported`, `.notFound`, `.notEmpty`, `.outOfSpace` if that was asked for, `.unhealthy` if the
+  ///   validation fails, or `.incompatibleState` with every difference of the state, or of the contract;
   ///   what the trainer's own functions throw.
   @discardableResult
   public func resume<Trainer: Checkpointable>(
     _ trainer: inout Trainer, from source: ResumeSource, strictness: RestoreStrictness = .exact,
-    check: ResumeCheck = .warn
+    check: ResumeCheck = .warn, damaged: DamagedPolicy = .leave,
+    validating validation: ResumeValidation<Trainer>? = nil
   ) throws -> ResumeResult {
     settle()
+    let estimate = try requireSpace(for: trainer)
     let terms = RestoreTerms(strictness: strictness, contract: contract, check: check)
+    let plan = ResumePlan(terms: terms, damaged: damaged, validation: validation)
+    var result = try resume(&trainer, from: source, plan)
+    result.space = estimate
+    events.emit(.resumed(result))
+    return result
+  }
+
+  private func resume<Trainer: Checkpointable>(
+    _ trainer: inout Trainer, from source: ResumeSource, _ plan: ResumePlan<Trainer>
+  ) throws -> ResumeResult {
     switch source.kind {
     case .nothing, .never:
       try beginFreshRun(source)
       return ResumeResult(checkpoint: nil)
     case .latest(let other):
-      if let other, try store.entries().isEmpty {
-        return try resume(&trainer, at: other, terms)
-      }
-      return try resume(&trainer, .latest, of: store, .automatic, terms)
+      if let other, try store.entries().isEmpty { return try resume(&trainer, at: other, plan) }
+      return try resume(&trainer, .latest, of: store, .automatic, plan)
+    case .selected(.latestHealthy):
+      return try resume(&trainer, .latestHealthy, of: store, .automatic, plan)
     case .selected(let selection):
-      return try resume(&trainer, selection, of: store, .deliberate, terms)
-    case .path(let path): return try resume(&trainer, at: path, terms)
+      return try resume(&trainer, selection, of: store, .deliberate, plan)
+    case .path(let path): return try resume(&trainer, at: path, plan)
     }
   }
 
@@ -47,18 +61,22 @@ extension CheckpointManager {
   /// - Parameters: As for the inout form.
   ///   - trainer: Is restored in place.
   ///   - source: Where the run begins.
-  ///   - strictness: Whether program and checkpoint must hold exactly the same.
+  ///   - strictness: How much of the checkpoint is restored, and how strictly it must fit.
   ///   - check: Which differences from the checkpoint's contract are refused.
+  ///   - damaged: What becomes of damaged checkpoints that were passed over.
+  ///   - validation: Measures a metric again, and compares.
   /// - Returns: As for the inout form.
   /// - Throws: As for the inout form.
   @discardableResult
   public func resume<Trainer: Checkpointable & AnyObject>(
     _ trainer: Trainer, from source: ResumeSource, strictness: RestoreStrictness = .exact,
-    check: ResumeCheck = .warn
+    check: ResumeCheck = .warn, damaged: DamagedPolicy = .leave,
+    validating validation: ResumeValidation<Trainer>? = nil
   ) throws -> ResumeResult {
     var reference = trainer
     return try resume(
-      &reference, from: source, strictness: strictness, check: check)
+      &reference, from: source, strictness: strictness, check: check, damaged: damaged,
+      validating: validation)
   }
 
   /// Restores the trainer from the checkpoint with the best value of a metric, at the end of a run.
@@ -76,16 +94,16 @@ extension CheckpointManager {
     _ trainer: inout Trainer, of metric: String, _ direction: MetricDirection
   ) throws -> ResumeResult {
     settle()
-    guard
-      let (reader, skipped) = try restore(
-        &trainer, .best(metric: metric, direction), of: store,
-        RestoreTerms(strictness: .exact, contract: contract, check: .warn))
-    else {
+    let terms = RestoreTerms(strictness: .exact, contract: contract, check: .warn)
+    let best = CheckpointSelection.best(metric: metric, direction)
+    guard let restored = try restore(&trainer, best, of: store, ResumePlan(terms: terms)) else {
       throw CheckpointError(
         .notFound, "\(escaped(store.path)) holds no checkpoint.",
         at: CheckpointError.Location(path: store.path))
     }
-    return ResumeResult(checkpoint: ResumedCheckpoint(reader), skipped: skipped)
+    return ResumeResult(
+      checkpoint: ResumedCheckpoint(restored.reader), skipped: restored.skipped,
+      restored: restored.report)
   }
 
   /// Restores a trainer that is a class instance from the best checkpoint.
@@ -105,48 +123,64 @@ extension CheckpointManager {
 
   private func resume<Trainer: Checkpointable>(
     _ trainer: inout Trainer, _ selection: CheckpointSelection, of store: CheckpointStore,
-    _ choice: ResumeChoice, _ terms: RestoreTerms
+    _ choice: ResumeChoice, _ plan: ResumePlan<Trainer>
   ) throws -> ResumeResult {
-    guard let (reader, skipped) = try restore(&trainer, selection, of: store, terms) else {
+    guard let restored = try restore(&trainer, selection, of: store, plan) else {
       try beginFreshRun(.nothing)
       return ResumeResult(checkpoint: nil)
     }
+    let (reader, skipped) = (restored.reader, restored.skipped)
+    // What is intact and was passed over is left behind knowingly.
+    let isNewest = !skipped.contains { $0.reason.code == .unhealthy }
     continueRun(
-      from: reader, choice: choice,
-      isWhole: store === self.store && terms.strictness == .exact)
+      from: reader, choice: isNewest ? choice : .deliberate,
+      isWhole: store === self.store && plan.terms.strictness == .exact)
     return ResumeResult(
       checkpoint: ResumedCheckpoint(reader), skipped: skipped,
       differences: contract.compared(with: reader.metadata),
-      retention: finishRetention(of: reader))
+      retention: finishRetention(of: reader), restored: restored.report,
+      validation: restored.validation,
+      setAside: store === self.store && plan.damaged == .setAside ? setAside(skipped) : [])
+  }
+
+  /// A checkpoint that a trainer was restored from.
+  private struct Restored {
+    let reader: CheckpointReader
+    let skipped: [SkippedCheckpoint]
+    let report: RestoreReport?
+    let validation: ValidationResult?
   }
 
   /// Tries candidates until one restores completely; nil if the store has none at all.
   private func restore<Trainer: Checkpointable>(
     _ trainer: inout Trainer, _ selection: CheckpointSelection, of store: CheckpointStore,
-    _ terms: RestoreTerms
-  ) throws -> (CheckpointReader, [SkippedCheckpoint])? {
+    _ plan: ResumePlan<Trainer>
+  ) throws -> Restored? {
     var rejected: [String: CheckpointError] = [:]
     // Made before anything is restored: half a restore may change what the trainer would save.
-    let restoration = try Restoration(of: trainer, terms)
+    let restoration = try Restoration(of: trainer, plan.terms.strictness)
     let check = { (reader: CheckpointReader) throws(CheckpointError) in
       try restoration.check(reader)
+      try plan.terms.requireContract(reader)
     }
     while let recovery = try store.recover(selection, passingOver: rejected, checking: check) {
       restoringBegins()
       do {
-        try restoration.restore(&trainer, from: recovery.reader)
-      } catch let error as CheckpointError where error.code == .corrupted {
-        // It verified a moment ago: the disk is failing under it.
+        let report = try restoration.restore(&trainer, from: recovery.reader)
+        return Restored(
+          reader: recovery.reader, skipped: recovery.skipped, report: report,
+          validation: try plan.validation?.validate(trainer, recovery.reader))
+      } catch let error as CheckpointError where plan.mayPassOver(error) {
+        // It verified a moment ago: the disk is failing under it. Or it is not what it was.
         rejected[recovery.reader.path] = error
-        continue
       }
-      return (recovery.reader, recovery.skipped)
     }
     if let (path, reason) = rejected.first {
       throw CheckpointError(
         .noIntactCheckpoint,
-        "\(escaped(path)) turned out to be damaged while it was restored, and no other checkpoint "
-          + "is there. The trainer is half restored and must not go on. \(reason.message)",
+        "\(escaped(path)) was given up while it was restored, and no other checkpoint is there. The "
+          + "trainer is \(reason.code == .corrupted ? "half restored" : "what did not pass") and must not "
+          + "go on. \(reason.message)",
         at: CheckpointError.Location(path: path))
     }
     return nil
@@ -154,19 +188,40 @@ extension CheckpointManager {
 
   /// Resumes from a file, or from the newest checkpoint of another store.
   private func resume<Trainer: Checkpointable>(
-    _ trainer: inout Trainer, at path: String, _ terms: RestoreTerms
+    _ trainer: inout Trainer, at path: String, _ plan: ResumePlan<Trainer>
   ) throws -> ResumeResult {
     if let other = try otherStore(at: path) {
-      return try resume(&trainer, .latest, of: other, .deliberate, terms)
+      return try resume(&trainer, .latest, of: other, .deliberate, plan)
     }
-    let restoration = try Restoration(of: trainer, terms)
-    let reader = try verifiedFile(at: path, checking: restoration.check)
+    let restoration = try Restoration(of: trainer, plan.terms.strictness)
+    let reader = try verifiedFile(at: path) { (reader) throws(CheckpointError) in
+      try restoration.check(reader)
+      try plan.terms.requireContract(reader)
+    }
     restoringBegins()
-    try restoration.restore(&trainer, from: reader)
+    let report = try restoration.restore(&trainer, from: reader)
+    let validation = try plan.validation?.validate(trainer, reader)
     continueRun(from: reader, choice: .deliberate, isWhole: false)
     return ResumeResult(
       checkpoint: ResumedCheckpoint(reader),
-      differences: contract.compared(with: reader.metadata))
+      differences: contract.compared(with: reader.metadata), restored: report,
+      validation: validation)
+  }
+
+  /// Renames damaged checkpoints; returns the new paths.
+  private func setAside(_ skipped: [SkippedCheckpoint]) -> [String] {
+    let damaged = Set(skipped.filter { $0.reason.code == .corrupted }.map(\.path))
+    var paths: [String] = []
+    for entry in (try? store.entries()) ?? [] where damaged.contains(entry.path) {
+      guard entry.role == .candidate, store.isWritable else { continue }
+      do throws(CheckpointError) {
+        paths.append(try store.setAside(entry))
+        events.emit(.setAside(path: entry.path))
+      } catch {
+        events.emit(.warning(error.message))
+      }
+    }
+    return paths
   }
 
   /// The store at a path, if there is one; it holds at least one checkpoint.
@@ -192,6 +247,18 @@ extension CheckpointManager {
     try check(reader)
     if let finding = reader.verify(.full).findings.first { throw finding }
     return reader
+  }
+}
+
+/// How a trainer is restored.
+private struct ResumePlan<Trainer> {
+  let terms: RestoreTerms
+  var damaged = DamagedPolicy.leave
+  var validation: ResumeValidation<Trainer>?
+
+  /// Whether an older checkpoint may be tried after an error of a restore.
+  func mayPassOver(_ error: CheckpointError) -> Bool {
+    error.code == .corrupted || (error.code == .unhealthy && validation?.onMismatch == .tryOlder)
   }
 }
 

@@ -4,15 +4,27 @@ internal import CheckpointFormat
 // How a save is made, whether training waits for it or not.
 
 extension CheckpointManager {
+  var runner: SaveRunner {
+    SaveRunner(store: store, keeping: keeping, whenFull: space.whenFull, events: events)
+  }
+
   /// Saves, and waits until the checkpoint is durable; nothing may be under way.
   func saveBlocking(
     _ state: some Checkpointable, _ step: Int, _ metrics: [String: Double]
   ) throws -> SaveResult {
-    precondition(step >= 0, "training steps are counted from 0")
     let start = store.options.device.timeSource.monotonic()
     let result = try keepingError(of: step) {
-      let plan = try plan(state, step: step, metrics: metrics)
-      return try Self.save(plan, step: step, in: store, keeping: keeping) { sink in
+      var plan = try plan(state, step: step, metrics: metrics)
+      if plan.metadata.unhealthyReason == nil, let scanner = health.scanner(of: plan) {
+        try Self.unwrapping { try StatePlanning.write(state, plan: plan, to: scanner) }
+        plan.metadata.markUnhealthy(scanner.objection)
+      }
+      events.emit(
+        .saveStarted(step: step, stateByteCount: plan.byteCount, isInBackground: false))
+      let expected = schedule.expectedDuration
+      return try runner.save(plan, step: step) {
+        stopWatch.request(expecting: expected) != nil
+      } write: { sink in
         try StatePlanning.write(state, plan: plan, to: sink)
       }
     }
@@ -35,17 +47,23 @@ extension CheckpointManager {
   func begin(
     _ state: some Checkpointable, _ step: Int, _ metrics: [String: Double], since start: UInt64
   ) throws -> Bool {
-    precondition(step >= 0, "training steps are counted from 0")
     guard let background else { return false }
     let staged = try keepingError(of: step) { () -> SavePlan? in
       let plan = try plan(state, step: step, metrics: metrics)
       return try background.stage(state, plan) ? plan : nil
     }
     guard let plan = staged else { return false }
-    background.begin(step: step, metrics: metrics, start: start) { [store, keeping] arena in
+    events.emit(.saveStarted(step: step, stateByteCount: plan.byteCount, isInBackground: true))
+    let scanner = plan.metadata.unhealthyReason == nil ? health.scanner(of: plan) : nil
+    background.begin(step: step, metrics: metrics, start: start) { [runner] arena, shouldHurry in
       do {
-        return try Self.save(plan, step: step, in: store, keeping: keeping) { sink in
-          try arena.write(to: sink)
+        var plan = plan
+        if let scanner {
+          try arena.write(plan, to: scanner)
+          plan.metadata.markUnhealthy(scanner.objection)
+        }
+        return try runner.save(plan, step: step, shouldHurry: shouldHurry) { sink in
+          try arena.write(plan, to: sink)
         }
       } catch {
         // The copy throws nothing of its own.
@@ -54,6 +72,10 @@ extension CheckpointManager {
     }
     schedule.stagedMetrics = metrics
     schedule.saveReturned(began: start, succeeded: true)
+    events.emit(
+      .copied(
+        step: step, byteCount: plan.byteCount,
+        blocked: .nanoseconds(store.options.device.timeSource.monotonic() - start)))
     return true
   }
 
@@ -69,7 +91,8 @@ extension CheckpointManager {
   }
 
   /// Runs what may throw the program's own errors; after one, the state of a step is not saved.
-  private func keepingError<Result>(of step: Int, _ body: () throws -> Result) throws -> Result {
+  func keepingError<Result>(of step: Int, _ body: () throws -> Result) throws -> Result {
+    precondition(step >= 0, "training steps are counted from 0")
     do {
       try requireBegun()
       return try body()
@@ -82,8 +105,17 @@ extension CheckpointManager {
     }
   }
 
+  /// Throws the program's own error and not what it was wrapped in.
+  static func unwrapping(_ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch let failure as StateFailure {
+      throw failure.cause
+    }
+  }
+
   /// What the file will contain; what this throws is the program's fault, not the disk's.
-  private func plan(
+  func plan(
     _ state: some Checkpointable, step: Int, metrics: [String: Double]
   ) throws -> SavePlan {
     var plan = try StatePlanning.plan(state)
@@ -92,41 +124,27 @@ extension CheckpointManager {
     history.add(metrics, step: step)
     history.record(in: &plan.metadata)
     contract.record(in: &plan.metadata)
+    plan.metadata.markUnhealthy(objection)
     Environment.record(keeping, completedEpochs: schedule.lastEpoch, in: &plan.metadata)
+    warmStart?.record(in: &plan.metadata)
     return plan
-  }
-
-  /// Saves, and removes what is not kept; repeats the whole save once if its durability is in doubt.
-  ///
-  /// Runs on any thread that alone uses the store.
-  ///
-  /// - Throws: What `write` throws for the state; a refusal of the store is a result.
-  private static func save(
-    _ plan: SavePlan, step: Int, in store: CheckpointStore, keeping: RetentionPolicy,
-    write: (TensorSink) throws -> Void
-  ) throws -> SaveResult {
-    let receipt: SaveReceipt
-    do {
-      do {
-        receipt = try store.save(plan, step: UInt64(step), write: write)
-      } catch let error as CheckpointError where error.code == .durabilityUnknown {
-        receipt = try store.save(plan, step: UInt64(step), write: write)
-      }
-    } catch let failure as StateFailure {
-      throw failure.cause
-    } catch let error as CheckpointError {
-      return .failed(error)
-    }
-    return .saved(receipt, store.retain(keeping))
   }
 
   /// Removes what the process that saved a checkpoint still had to remove when it died.
   func finishRetention(of reader: CheckpointReader) -> RetentionReport {
     // What either policy keeps stays, until this run has saved something itself.
-    store.finishRetention(RetentionPolicy(recordedIn: reader.metadata).union(keeping))
+    let report = store.finishRetention(
+      RetentionPolicy(recordedIn: reader.metadata).union(keeping))
+    runner.tell(report)
+    return report
   }
 
-  private func requireBegun() throws(CheckpointError) {
+  func requireBegun() throws(CheckpointError) {
+    guard store.isWritable else {
+      throw CheckpointError(
+        .invalidState, "\(escaped(store.path)) was opened for reading: nothing is saved in it.",
+        at: CheckpointError.Location(path: store.path))
+    }
     guard !isRestoredOnly else {
       throw CheckpointError(
         .invalidState,
@@ -139,49 +157,5 @@ extension CheckpointManager {
     try requireEmpty()
     store.beginFreshRun()
     hasBegun = true
-  }
-
-  /// Begins a fresh run; refuses a store with checkpoints unless told otherwise.
-  func beginFreshRun(_ source: ResumeSource) throws(CheckpointError) {
-    if source == .nothing { try requireEmpty() }
-    store.beginFreshRun()
-    runBegins(at: nil, savedStep: nil)
-  }
-
-  /// Nothing of a run before is left.
-  private func runBegins(at reader: CheckpointReader?, savedStep: Int?) {
-    schedule.begin(
-      at: reader.map { Int(clamping: $0.header.step) },
-      epoch: reader.flatMap { Environment.completedEpochs(in: $0.metadata) },
-      reader.map { MetricHistory(recordedIn: $0.metadata) } ?? MetricHistory())
-    self.savedStep = savedStep
-    unsaved = nil
-    isPostponed = false
-    isRestoredOnly = false
-    hasBegun = true
-  }
-
-  /// Throws `.notEmpty` if the store has checkpoints.
-  func requireEmpty() throws(CheckpointError) {
-    if let entry = try store.entries().first {
-      throw CheckpointError(
-        .notEmpty,
-        "\(escaped(store.path)) already holds checkpoints, for example \(escaped(entry.name)), and "
-          + "this run would begin afresh beside them. Resume from .latest before the first save, or "
-          + "from .never if a fresh run is meant.",
-        at: CheckpointError.Location(path: store.path))
-    }
-  }
-
-  /// From here on the trainer is no longer what it was.
-  func restoringBegins() { isRestoredOnly = true }
-
-  /// - Parameters:
-  ///   - reader: The checkpoint that was restored.
-  ///   - choice: Whether a person chose it.
-  ///   - isWhole: Whether the trainer is what the checkpoint holds, and that lies in this store.
-  func continueRun(from reader: CheckpointReader, choice: ResumeChoice, isWhole: Bool) {
-    store.continueRun(from: reader, choice: choice)
-    runBegins(at: reader, savedStep: isWhole ? Int(clamping: reader.header.step) : nil)
   }
 }

@@ -16,17 +16,24 @@ public import CheckpointEngine
 /// Not thread-safe: it belongs to the training loop. The trainer need not be Sendable.
 public final class CheckpointManager {
   let store: CheckpointStore
+  let events = EventHub()
+  let space: SpacePolicy
   let keeping: RetentionPolicy
   let failurePolicy: SaveFailurePolicy
   /// What decides how the run goes on besides its state, for the saves to come; a program that takes
   /// something of it from the checkpoint states that after the resume.
   public var contract: ResumeContract
-  private let stopWatch: StopWatch
+  let stopWatch: StopWatch
   /// Nil where training waits for its saves.
   let background: BackgroundSaver?
   private let busyRule: SaveMode.BusyRule
   var schedule: SaveSchedule
+  var health: HealthMonitor
+  /// What is wrong with what was measured at the last step.
+  var objection: String?
   var hasBegun = false
+  /// What the run was begun from, if not from nothing.
+  var warmStart: WarmStart?
   /// Whether a restore has begun and the run does not go on from it, or not yet.
   var isRestoredOnly = false
   /// The step of the state that was saved or restored last.
@@ -38,37 +45,46 @@ public final class CheckpointManager {
   /// What a save in the background came to, until a step tells.
   private var untold: SaveResult?
 
-  /// Opens a store for writing; creates its directory if there is none.
+  /// Opens a store; creates its directory if there is none and it is opened for writing.
+  ///
+  /// Where several processes train together, one saves. The others open the store for reading, resume
+  /// the generation that the first one tells them, report their steps in the same way, and save nothing.
   ///
   /// - Parameters:
   ///   - directory: The store.
+  ///   - access: For writing, or for reading.
   ///   - saving: When to save.
   ///   - mode: Whether training waits for a save.
   ///   - keeping: Which checkpoints to keep.
   ///   - stopping: What makes the run stop early; handlers are installed only for signals that it
   ///     names.
+  ///   - health: What makes a saved state unhealthy.
+  ///   - space: What is done about too little room.
   ///   - onSaveFailure: Whether a failed save is reported or thrown.
   ///   - contract: What decides how the run goes on besides its state; kept with each checkpoint and
   ///     compared when a run resumes.
   ///   - options: How files are kept.
   /// - Throws: ``CheckpointError``: `.busy` if another process has it open for writing, or another
-  ///   manager of this process watches for signals; `.io`.
+  ///   manager of this process watches for signals; `.notFound` if there is nothing to read; `.io`.
   public init(
-    directory: String, saving: SavePolicy, mode: SaveMode = .blocking,
-    keeping: RetentionPolicy = .all, stopping: StopPolicy = .never,
+    directory: String, for access: CheckpointStore.Access = .writing, saving: SavePolicy,
+    mode: SaveMode = .blocking, keeping: RetentionPolicy = .all, stopping: StopPolicy = .never,
+    checking health: HealthPolicy = .none, space: SpacePolicy = SpacePolicy(),
     onSaveFailure: SaveFailurePolicy = .report, contract: ResumeContract = ResumeContract(),
     options: StoreOptions = StoreOptions()
   ) throws(CheckpointError) {
     let now = options.device.timeSource.monotonic
     // First, so that a signal that arrives while the store is opened is not lost.
     stopWatch = try StopWatch(stopping, path: directory, now: now)
-    store = try CheckpointStore(directory, for: .writing, options: options)
+    store = try CheckpointStore(directory, for: access, options: options)
     schedule = SaveSchedule(saving, now: now)
     switch mode {
     case .blocking: (background, busyRule) = (nil, .wait)
     case .background(let rule): (background, busyRule) = (BackgroundSaver(now: now), rule)
     }
     self.keeping = keeping
+    self.space = space
+    self.health = HealthMonitor(health)
     failurePolicy = onSaveFailure
     self.contract = contract
   }
@@ -97,8 +113,13 @@ public final class CheckpointManager {
     // First, so that an improvement is not judged by a save that has failed.
     if background?.isBusy == false { settle() }
     let isDue = schedule.completed(step, epoch: epoch, metrics: metrics) || isPostponed
+    objection = health.objection(to: metrics)
+    health.observe(metrics)
     let expected = schedule.expectedDuration
     if let (reason, left) = stopWatch.request(expecting: expected) {
+      events.emit(.stopRequested(reason))
+      // A save that waits for room in the background must not take the time that is left.
+      background?.hurry()
       // Whatever became of an earlier one: this may be the last chance to save.
       let save = try saveUnlessSaved(state, step, metrics)
       let earlier = try told()
@@ -108,6 +129,7 @@ public final class CheckpointManager {
           expectedSaveDuration: expected.map { .nanoseconds($0) },
           timeLeft: left.map { .nanoseconds($0) }))
     }
+    guard store.isWritable else { return .notDue }
     if isDue, background != nil { return try saveInBackground(state, step, metrics) }
     if isDue { return StepOutcome(try saveBlocking(state, step, metrics)) }
     return try told().map(StepOutcome.init) ?? .notDue
@@ -119,6 +141,7 @@ public final class CheckpointManager {
     let start = store.options.device.timeSource.monotonic()
     if busyRule != .wait, background?.isBusy == true {
       isPostponed = busyRule == .postpone
+      events.emit(isPostponed ? .postponed(step: step) : .skipped(step: step))
       return isPostponed ? .postponed : .skipped
     }
     // Also where it is not busy: it may have ended since it was looked at last.
@@ -151,7 +174,7 @@ public final class CheckpointManager {
   /// - Parameter state: A state of the size that will be saved.
   /// - Throws: What the state's `save(to:)` throws.
   public func prewarm(_ state: some Checkpointable) throws {
-    guard let background else { return }
+    guard let background, store.isWritable else { return }
     settle()
     _ = background.prepare(byteCount: try StatePlanning.plan(state).byteCount)
   }
@@ -170,6 +193,7 @@ public final class CheckpointManager {
     _ state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
   ) throws -> SaveResult {
     settle()
+    objection = health.objection(to: metrics)
     return try saveBlocking(state, step, metrics)
   }
 
@@ -182,8 +206,9 @@ public final class CheckpointManager {
   public func finish() throws(CheckpointError) {
     settle()
     stopWatch.putBack()
+    events.end()
     if let unsaved { throw unsaved }
-    guard !isPostponed else {
+    guard !isPostponed || !store.isWritable else {
       throw CheckpointError(
         .invalidState,
         "A save was due, postponed and never made. End the run with finish(saving:step:metrics:).",
@@ -205,7 +230,11 @@ public final class CheckpointManager {
   public func finish(
     saving state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
   ) throws -> [SaveResult] {
-    defer { stopWatch.putBack() }
+    defer {
+      stopWatch.putBack()
+      events.end()
+    }
+    objection = health.objection(to: metrics)
     let last = try saveUnlessSaved(state, step, metrics)
     let earlier = try told()
     return [earlier, last].compactMap { $0 }
@@ -216,6 +245,7 @@ public final class CheckpointManager {
     _ state: some Checkpointable, _ step: Int, _ metrics: [String: Double]
   ) throws -> SaveResult? {
     settle()
+    guard store.isWritable else { return nil }
     guard savedStep == step, unsaved == nil else {
       return try saveBlocking(state, step, metrics)
     }

@@ -16,9 +16,13 @@ public protocol Checkpointable {
   /// The version of the meaning of this state; raise it when what is saved changes.
   ///
   /// Recorded for each scope. A checkpoint with a higher version than the program's is refused; one
-  /// with a lower version is given to `restore(from:)` as it is, with ``StateReader/stateVersion``:
-  /// what it has more or less in that scope is then no error. Scopes within have their own version.
+  /// with a lower version is migrated as ``stateMigrations`` says. Where none are declared, it is given
+  /// to `restore(from:)` as it is, with ``StateReader/stateVersion``: what it has more or less in that
+  /// scope is then no error. Scopes within have their own version.
   static var stateVersion: Int { get }
+
+  /// How state of older versions becomes state of this one; empty if `restore(from:)` reads it itself.
+  static var stateMigrations: [StateMigration] { get }
 
   /// Names and provides everything that must come back.
   ///
@@ -36,4 +40,6 @@ public protocol Checkpointable {
 extension Checkpointable {
   /// Version 1.
   public static var stateVersion: Int { 1 }
+  /// None.
+  public static var stateMigrations: [StateMigration] { [] }
 }

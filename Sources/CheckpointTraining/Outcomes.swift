@@ -12,11 +12,23 @@ public struct ResumeResult: Sendable {
   public let differences: [ContractDifference]
   /// What was removed because the process before died between a save and its retention.
   public let retention: RetentionReport
+  /// What was restored and what was not; nil where that was up to `restore(from:)`.
+  public let restored: RestoreReport?
+  /// What the validation found; nil if none was asked for, or the run began afresh.
+  public let validation: ValidationResult?
+  /// The new paths of damaged checkpoints that were set aside.
+  public let setAside: [String]
+  /// What room the run needs; nil if that was not looked at.
+  public internal(set) var space: SpaceEstimate?
 
   init(
     checkpoint: ResumedCheckpoint?, skipped: [SkippedCheckpoint] = [],
-    differences: [ContractDifference] = [], retention: RetentionReport = RetentionReport()
+    differences: [ContractDifference] = [], retention: RetentionReport = RetentionReport(),
+    restored: RestoreReport? = nil, validation: ValidationResult? = nil, setAside: [String] = []
   ) {
+    self.restored = restored
+    self.validation = validation
+    self.setAside = setAside
     self.checkpoint = checkpoint
     self.skipped = skipped
     self.differences = differences
@@ -34,6 +46,10 @@ public struct ResumePreview: Sendable {
   public let differences: [ContractDifference]
   /// Why the checkpoint does not fit the program, with every tensor and value; nil if it does.
   public let misfit: CheckpointError?
+
+  /// Of a run that would begin afresh.
+  public static let fresh = ResumePreview(
+    checkpoint: nil, skipped: [], differences: [], misfit: nil)
 
   /// The gravest of all differences.
   public var grade: ResumeContract.Grade {

@@ -31,6 +31,10 @@ public struct ResumeSource: Hashable, Sendable {
     ResumeSource(kind: .latest(orElse: path))
   }
 
+  /// At the newest intact checkpoint that was not marked unhealthy, or afresh if the store has none at
+  /// all; what is newer is left behind.
+  public static let latestHealthy = ResumeSource(kind: .selected(.latestHealthy))
+
   /// At the newest intact checkpoint of a step.
   public static func step(_ step: UInt64) -> ResumeSource {
     ResumeSource(kind: .selected(.step(step)))
@@ -59,10 +63,34 @@ public struct ResumeSource: Hashable, Sendable {
   public static let never = ResumeSource(kind: .never)
 }
 
+/// What becomes of damaged checkpoints that a resume passes over.
+public enum DamagedPolicy: Hashable, Sendable {
+  /// They stay as they are, and are passed over each time.
+  case leave
+  /// They are renamed to `….ckpt.damaged`, after the resume: nothing looks at them any more.
+  case setAside
+}
+
 /// How strictly a checkpoint must fit the program.
 public enum RestoreStrictness: Hashable, Sendable {
   /// Every tensor and value is in both, with the same dtype and shape, and is restored.
   case exact
   /// `restore(from:)` decides what it reads.
   case partial
+  /// Of the selected part, every tensor and value is in both, with the same dtype and shape, and is
+  /// restored; all else stays as the program has it. Needs memory for a copy of what stays.
+  case selected(StateSelection)
+  /// As `selected`, but what differs stays as the program has it as well, and is reported.
+  case selectedWhereItFits(StateSelection)
+
+  /// What is restored, for a restore that is not up to `restore(from:)`.
+  var selection: StateSelection? {
+    switch self {
+    case .exact: .everything
+    case .partial: nil
+    case .selected(let selection), .selectedWhereItFits(let selection): selection
+    }
+  }
+
+  var isLenient: Bool { if case .selectedWhereItFits = self { true } else { false } }
 }

@@ -28,50 +28,90 @@ struct RestoreTerms {
 final class Restoration {
   /// What the trainer would have saved before anything was restored.
   private let plan: SavePlan
-  private let terms: RestoreTerms
+  private let migrations: DeclaredMigrations
+  private let strictness: RestoreStrictness
+  /// What of the trainer stays, or may.
+  private let live: LiveState?
+  /// What was compared last: it is compared before it is restored.
+  private var compared: (reader: CheckpointReader, offer: StateOffer)?
   /// What failed attempts may have changed in the trainer, and the file it came from.
   private var spoiled: (path: String, tensors: Set<StateName>, values: Set<StateName>)?
 
-  init(of trainer: some Checkpointable, _ terms: RestoreTerms) throws {
-    plan = try StatePlanning.plan(trainer)
-    self.terms = terms
+  init(of trainer: some Checkpointable, _ strictness: RestoreStrictness) throws {
+    (plan, migrations) = try StatePlanning.describe(trainer)
+    self.strictness = strictness
+    if let selection = strictness.selection, strictness.isLenient || !selection.isEverything {
+      live = try LiveState(of: trainer, plan) { [strictness] name in
+        strictness.isLenient || !selection.contains(name)
+      }
+    } else {
+      live = nil
+    }
   }
 
   /// Compares program and checkpoint before a tensor byte is read.
   func check(_ reader: CheckpointReader) throws(CheckpointError) {
-    try checkState(reader)
-    try terms.requireContract(reader)
+    _ = try offer(reader)
   }
 
-  /// Compares the state alone.
-  func checkState(_ reader: CheckpointReader) throws(CheckpointError) {
-    switch terms.strictness {
-    case .exact: try StateComparison.requireMatch(plan, reader)
-    case .partial: try StateComparison.requireNotNewer(plan, reader)
+  /// What a checkpoint has for the trainer, migrated and compared.
+  private func offer(_ reader: CheckpointReader) throws(CheckpointError) -> StateOffer {
+    if let compared, compared.reader === reader { return compared.offer }
+    let offer = try newOffer(reader)
+    compared = (reader, offer)
+    return offer
+  }
+
+  private func newOffer(_ reader: CheckpointReader) throws(CheckpointError) -> StateOffer {
+    var table = StateTable(reader)
+    try StateComparison.requireNotNewer(plan, table)
+    try migrations.apply(to: &table)
+    var offer = StateOffer(table)
+    guard let selection = strictness.selection else { return offer }
+    if let live {
+      try offer.narrow(to: selection, plan, live, isLenient: strictness.isLenient)
+    } else {
+      offer.report.restored =
+        plan.entries.map(\.descriptor.name) + plan.metadata.entries(of: .state).map(\.name)
     }
+    try StateComparison.requireMatch(plan, offer.table)
+    return offer
   }
 
   /// Restores a checkpoint that was checked, and makes sure that nothing was forgotten.
+  ///
+  /// - Returns: What was restored; nil where that was up to `restore(from:)`.
   func restore<Trainer: Checkpointable>(
     _ trainer: inout Trainer, from reader: CheckpointReader
-  ) throws {
+  ) throws -> RestoreReport? {
+    let offer = try offer(reader)
     let usage = StateUsage()
     do {
-      try trainer.restore(from: StateReader(reader, usage: usage))
+      try trainer.restore(from: StateReader(offer.table, usage: usage))
       // A trainer that passes over an error of reading has not restored what it asked for.
       if let failure = usage.failure { throw failure }
     } catch {
-      spoiled = (
-        reader.path, usage.begunTensors.union(spoiled?.tensors ?? []),
-        usage.values.union(spoiled?.values ?? [])
-      )
+      note(usage, of: reader)
       throw error
     }
-    if terms.strictness == .exact { try StateComparison.requireComplete(usage, plan, reader) }
+    if strictness.selection != nil {
+      try StateComparison.requireComplete(usage, plan, offer.table, besides: offer.left)
+    }
     try requireReplaced(by: usage, reader)
+    // Should it turn out that the trainer must not go on with it.
+    note(usage, of: reader)
+    return strictness.selection == nil ? nil : offer.report
   }
 
-  /// Throws if something of a damaged candidate is still in the trainer.
+  /// Notes what an attempt may have changed in the trainer.
+  private func note(_ usage: StateUsage, of reader: CheckpointReader) {
+    spoiled = (
+      reader.path, usage.begunTensors.union(spoiled?.tensors ?? []),
+      usage.values.union(spoiled?.values ?? [])
+    )
+  }
+
+  /// Throws if something of a candidate that was given up is still in the trainer.
   private func requireReplaced(
     by usage: StateUsage, _ reader: CheckpointReader
   ) throws(CheckpointError) {
@@ -82,7 +122,7 @@ final class Restoration {
     guard let example = left.min() else { return }
     throw CheckpointError(
       .incompatibleState,
-      "\(escaped(spoiled.path)) turned out to be damaged while it was restored, and "
+      "\(escaped(spoiled.path)) was given up while it was restored, and "
         + "\(escaped(reader.path)) does not restore all that had come from it, for example "
         + "'\(escaped(example))'. The trainer must not go on: make it anew, and resume from "
         + "\(escaped(reader.path)) by its path.",

@@ -76,11 +76,16 @@ final class StagingArena: StateSink {
       rebasing: memory[byteCount..<byteCount + count])
   }
 
-  /// Gives everything that was staged to a sink.
-  func write(to sink: TensorSink) throws(CheckpointError) {
+  /// Gives everything that was staged to a sink, tensor by tensor.
+  func write(_ plan: SavePlan, to sink: any StateSink) throws(CheckpointError) {
     let staged = unsafe UnsafeRawBufferPointer(memory)
     // SAFETY: the span ends with this call, and the memory stays for longer.
-    try unsafe sink.append(RawSpan(_unsafeBytes: staged).extracting(first: byteCount))
+    var rest = unsafe RawSpan(_unsafeBytes: staged).extracting(first: byteCount)
+    for entry in plan.entries where entry.aliasOf == nil {
+      let count = Int(entry.descriptor.checkedByteCount ?? 0)
+      try sink.append(rest.extracting(first: count))
+      rest = rest.extracting(droppingFirst: count)
+    }
   }
 }
 

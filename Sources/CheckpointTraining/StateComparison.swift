@@ -4,7 +4,7 @@ internal import CheckpointFormat
 /// Compares what a program would save with what a checkpoint holds, before a byte is restored.
 struct StateComparison {
   private let plan: SavePlan
-  private let reader: CheckpointReader
+  private let table: StateTable
   /// The scopes that program and checkpoint both have, and whether the checkpoint's is older.
   private let isOlder: [StateName: Bool]
   /// The place of each name in the plan.
@@ -12,61 +12,64 @@ struct StateComparison {
   private var findings: [String] = []
 
   /// Throws `.incompatibleState` if a scope was saved by a newer version of the program.
-  static func requireNotNewer(_ plan: SavePlan, _ reader: CheckpointReader) throws(CheckpointError)
-  {
-    _ = try StateComparison(plan, reader)
+  static func requireNotNewer(_ plan: SavePlan, _ table: StateTable) throws(CheckpointError) {
+    _ = try StateComparison(plan, table)
   }
 
   /// Throws `.incompatibleState` listing every difference.
-  static func requireMatch(_ plan: SavePlan, _ reader: CheckpointReader) throws(CheckpointError) {
-    var comparison = try StateComparison(plan, reader)
+  static func requireMatch(_ plan: SavePlan, _ table: StateTable) throws(CheckpointError) {
+    var comparison = try StateComparison(plan, table)
     comparison.compareTensors()
     comparison.compareTies()
     comparison.compareValues()
     guard !comparison.findings.isEmpty else { return }
-    throw error(
-      reader, "does not fit the program, and nothing was restored", comparison.findings)
+    throw error(table, "does not fit the program, and nothing was restored", comparison.findings)
   }
 
   /// Throws `.incompatibleState` listing everything that a restore did not read.
+  ///
+  /// - Parameters:
+  ///   - usage: What it read.
+  ///   - plan: What the program would save.
+  ///   - table: What it was given.
+  ///   - left: What need not be read, since it is as the program had it.
   static func requireComplete(
-    _ usage: StateUsage, _ plan: SavePlan, _ reader: CheckpointReader
+    _ usage: StateUsage, _ plan: SavePlan, _ table: StateTable, besides left: Set<StateName>
   ) throws(CheckpointError) {
-    let comparison = try StateComparison(plan, reader)
+    let comparison = try StateComparison(plan, table)
     // Reading any name of a tied tensor reads its bytes.
-    let entries = reader.index.tensors.entries
-    let readNumbers = Set(
-      entries.indices.filter { usage.tensors.contains(StateName(entries[$0].descriptor.name)) }
-        .map { entries[$0].aliasOf ?? $0 })
-    var forgotten: [String] = []
-    for (number, entry) in entries.enumerated()
-    where !readNumbers.contains(entry.aliasOf ?? number) {
-      guard !comparison.isExempt(entry.descriptor.name) else { continue }
-      forgotten.append("tensor '\(escaped(entry.descriptor.name))' was not read")
+    let readNumbers = Set(usage.tensors.compactMap { table.tensors[$0]?.savedNumber })
+    func isRead(_ name: StateName, _ tensor: TensorSource) -> Bool {
+      usage.tensors.contains(name) || tensor.savedNumber.map(readNumbers.contains) ?? false
     }
-    for (name, _) in reader.metadata.entries(of: .state)
-    where !usage.values.contains(StateName(name)) && !comparison.isExempt(name) {
-      forgotten.append("value '\(escaped(name))' was not read")
+    let tensors = table.tensors.filter { name, tensor in
+      !isRead(name, tensor) && !left.contains(name) && !comparison.isExempt(name.text)
     }
+    let values = table.values.keys.filter { name in
+      !usage.values.contains(name) && !left.contains(name) && !comparison.isExempt(name.text)
+    }
+    let forgotten =
+      tensors.keys.inOrder.map { "tensor '\(escaped($0))' was not read" }
+      + values.inOrder.map { "value '\(escaped($0))' was not read" }
     guard !forgotten.isEmpty else { return }
-    throw error(reader, "was not restored completely by restore(from:)", forgotten)
+    throw error(table, "was not restored completely by restore(from:)", forgotten)
   }
 
-  private init(_ plan: SavePlan, _ reader: CheckpointReader) throws(CheckpointError) {
+  private init(_ plan: SavePlan, _ table: StateTable) throws(CheckpointError) {
     self.plan = plan
-    self.reader = reader
+    self.table = table
     var isOlder: [StateName: Bool] = [:]
-    for (scope, value) in reader.metadata.entries(of: .stateVersion) {
-      guard case .int64(let saved) = value,
+    for scope in table.versions.keys.inOrder {
+      guard let saved = table.versions[StateName(scope)],
         case .int64(let current)? = plan.metadata[.stateVersion, scope]
       else { continue }
       guard saved <= current else {
         throw CheckpointError(
           .incompatibleState,
-          "\(escaped(reader.path)) was saved by a newer version of the program: scope "
+          "\(escaped(table.path)) was saved by a newer version of the program: scope "
             + "'\(escaped(scope))' has state version \(saved), this program \(current). Resume "
             + "with that version, or from an older checkpoint.",
-          at: CheckpointError.Location(path: reader.path))
+          at: CheckpointError.Location(path: table.path))
       }
       isOlder[StateName(scope)] = saved < current
     }
@@ -96,7 +99,7 @@ struct StateComparison {
     for entry in plan.entries {
       let name = entry.descriptor.name
       guard !isExempt(name) else { continue }
-      guard let saved = reader.descriptor(of: name) else {
+      guard let saved = table.tensors[StateName(name)]?.descriptor else {
         findings.append("tensor '\(escaped(name))' is missing from the checkpoint")
         continue
       }
@@ -106,43 +109,47 @@ struct StateComparison {
             + "has \(entry.descriptor.dtype.name) \(entry.descriptor.shape)")
       }
     }
-    for saved in reader.tensors
-    where plannedNumbers[StateName(saved.name)] == nil && !isExempt(saved.name) {
-      findings.append("tensor '\(escaped(saved.name))' is unknown to the program")
-    }
+    let unknown = table.tensors.keys.filter { plannedNumbers[$0] == nil && !isExempt($0.text) }
+    findings += unknown.inOrder.map { "tensor '\(escaped($0))' is unknown to the program" }
   }
 
   /// Tied tensors must be tied on both sides: going on with a copy is another training.
   private mutating func compareTies() {
-    let saved = reader.index.tensors
-    let order = reader.index.nameOrder
+    func savedNumber(_ name: String) -> Int? { table.tensors[StateName(name)]?.savedNumber }
     for entry in plan.entries {
       guard let original = entry.aliasOf, !isExempt(entry.descriptor.name) else { continue }
       let originalName = plan.entries[original].descriptor.name
-      guard let one = order.tensor(named: entry.descriptor.name, in: saved),
-        let other = order.tensor(named: originalName, in: saved),
-        saved.entries[one].aliasOf ?? one != saved.entries[other].aliasOf ?? other
+      guard let one = savedNumber(entry.descriptor.name), let other = savedNumber(originalName),
+        one != other
       else { continue }
       findings.append(
         "tensor '\(escaped(entry.descriptor.name))' is tied to '\(escaped(originalName))' in the "
           + "program and was saved on its own")
     }
-    for entry in saved.entries {
-      guard let original = entry.aliasOf, !isExempt(entry.descriptor.name) else { continue }
-      let originalName = saved.entries[original].descriptor.name
-      guard let one = plannedNumbers[StateName(entry.descriptor.name)],
-        let other = plannedNumbers[StateName(originalName)],
-        plan.entries[one].aliasOf ?? one != plan.entries[other].aliasOf ?? other
-      else { continue }
-      findings.append(
-        "tensor '\(escaped(entry.descriptor.name))' was saved tied to "
-          + "'\(escaped(originalName))' and is not tied in the program")
+    var firstNames: [Int: String] = [:]
+    for entry in plan.entries {
+      let name = entry.descriptor.name
+      guard !isExempt(name), let number = savedNumber(name) else { continue }
+      guard let first = firstNames[number] else {
+        firstNames[number] = name
+        continue
+      }
+      if root(of: name) != root(of: first) {
+        findings.append(
+          "tensor '\(escaped(name))' was saved tied to '\(escaped(first))' and is not tied in the "
+            + "program")
+      }
     }
+  }
+
+  /// The number of the planned tensor whose bytes a name stands for.
+  private func root(of name: String) -> Int? {
+    plannedNumbers[StateName(name)].map { plan.entries[$0].aliasOf ?? $0 }
   }
 
   private mutating func compareValues() {
     for (name, value) in plan.metadata.entries(of: .state) where !isExempt(name) {
-      guard let saved = reader.metadata[.state, name] else {
+      guard let saved = table.values[StateName(name)] else {
         findings.append("value '\(escaped(name))' is missing from the checkpoint")
         continue
       }
@@ -152,21 +159,21 @@ struct StateComparison {
             + "\(value.typeName)")
       }
     }
-    for (name, _) in reader.metadata.entries(of: .state)
-    where plan.metadata[.state, name] == nil && !isExempt(name) {
-      findings.append("value '\(escaped(name))' is unknown to the program")
+    let unknown = table.values.keys.filter {
+      plan.metadata[.state, $0.text] == nil && !isExempt($0.text)
     }
+    findings += unknown.inOrder.map { "value '\(escaped($0))' is unknown to the program" }
   }
 
   private static func error(
-    _ reader: CheckpointReader, _ what: String, _ findings: [String]
+    _ table: StateTable, _ what: String, _ findings: [String]
   ) -> CheckpointError {
     let shown = findings.prefix(50).map { "  " + $0 }
     let rest = findings.count > 50 ? ["  … and \(findings.count - 50) more"] : []
     return CheckpointError(
       .incompatibleState,
-      "\(escaped(reader.path)) \(what):\n" + (shown + rest).joined(separator: "\n"),
-      at: CheckpointError.Location(path: reader.path))
+      "\(escaped(table.path)) \(what):\n" + (shown + rest).joined(separator: "\n"),
+      at: CheckpointError.Location(path: table.path))
   }
 }
 

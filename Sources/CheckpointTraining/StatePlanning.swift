@@ -5,9 +5,16 @@ internal import CheckpointFormat
 enum StatePlanning {
   /// The planning pass: what a save of `state` will contain.
   static func plan<State: Checkpointable>(_ state: State) throws -> SavePlan {
+    try describe(state).plan
+  }
+
+  /// What a save of `state` will contain, and what its types declare to read older ones.
+  static func describe<State: Checkpointable>(
+    _ state: State
+  ) throws -> (plan: SavePlan, migrations: DeclaredMigrations) {
     let recorder = StateRecorder()
     try record(state, with: recorder)
-    return recorder.plan
+    return (recorder.plan, recorder.migrations)
   }
 
   /// The writing pass, held to `plan`.
@@ -29,7 +36,7 @@ enum StatePlanning {
   private static func record<State: Checkpointable>(
     _ state: State, with recorder: StateRecorder
   ) throws {
-    try recorder.value(.stateVersion, "", .int64(Int64(State.stateVersion)))
+    try recorder.scope("", State.self)
     var writer = StateWriter(recorder)
     try state.save(to: &writer)
   }

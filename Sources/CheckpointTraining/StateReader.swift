@@ -5,28 +5,28 @@ public import CheckpointFormat
 ///
 /// Every byte is checked on its way; a tensor comes back as it was saved or an error is thrown.
 public struct StateReader {
-  private let reader: CheckpointReader
+  private let table: StateTable
   private let prefix: String
   private let usage: StateUsage
 
-  init(_ reader: CheckpointReader, usage: StateUsage, prefix: String = "") {
-    self.reader = reader
+  init(_ table: StateTable, usage: StateUsage, prefix: String = "") {
+    self.table = table
     self.usage = usage
     self.prefix = prefix
   }
 
-  /// The version that this scope was saved with; 0 if the checkpoint has no such scope.
+  /// The version that this scope was saved with, or was migrated to; 0 if the checkpoint has no such
+  /// scope.
   public var stateVersion: Int {
     let scope = prefix.isEmpty ? "" : String(prefix.dropLast())
-    guard case .int64(let version)? = reader.metadata[.stateVersion, scope] else { return 0 }
-    return Int(clamping: version)
+    return table.versions[StateName(scope)] ?? 0
   }
 
   // MARK: Tensors
 
   /// What is known of a tensor of this scope; nil if there is none of that name.
   public func descriptor(of name: String) -> TensorDescriptor? {
-    reader.descriptor(of: prefix + name)
+    table.tensors[StateName(prefix + name)]?.descriptor
   }
 
   /// Reads a tensor into a new array.
@@ -90,13 +90,13 @@ public struct StateReader {
   }
 
   private func read(
-    _ tensor: TensorTable.Entry, into target: UnsafeMutableRawBufferPointer
+    _ tensor: TensorSource, into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
     let name = tensor.descriptor.name
     // From here on the trainer is no longer what it was.
     usage.begunTensors.insert(StateName(name))
     do {
-      unsafe try reader.read(name, into: target)
+      unsafe try tensor.read(into: target)
     } catch {
       usage.note(error)
       throw error
@@ -105,7 +105,7 @@ public struct StateReader {
   }
 
   private func read<Element: TensorElement>(
-    _ tensor: TensorTable.Entry, into values: inout [Element]
+    _ tensor: TensorSource, into values: inout [Element]
   ) throws(CheckpointError) {
     // Array's own access to its bytes has no typed throw.
     var failure: CheckpointError?
@@ -122,15 +122,14 @@ public struct StateReader {
 
   private func require(
     _ name: String, dtype: DType, shape: [Int]?
-  ) throws(CheckpointError) -> TensorTable.Entry {
+  ) throws(CheckpointError) -> TensorSource {
     let path = prefix + name
-    guard let number = reader.index.nameOrder.tensor(named: path, in: reader.index.tensors) else {
+    guard let tensor = table.tensors[StateName(path)] else {
       throw CheckpointError(
         .incompatibleState,
-        "\(escaped(reader.path)) has no tensor '\(escaped(path))', which the program restores.",
-        at: CheckpointError.Location(path: reader.path, tensor: path))
+        "\(escaped(table.path)) has no tensor '\(escaped(path))', which the program restores.",
+        at: CheckpointError.Location(path: table.path, tensor: path))
     }
-    let tensor = reader.index.tensors.entries[number]
     let descriptor = tensor.descriptor
     guard descriptor.dtype == dtype else {
       throw mismatch(descriptor, "the program expects \(dtype.name)")
@@ -146,13 +145,13 @@ public struct StateReader {
       .incompatibleState,
       "Tensor '\(escaped(descriptor.name))' was saved as \(descriptor.dtype.name) of shape "
         + "\(descriptor.shape); \(what).",
-      at: CheckpointError.Location(path: reader.path, tensor: descriptor.name))
+      at: CheckpointError.Location(path: table.path, tensor: descriptor.name))
   }
 
   // MARK: Values
 
   /// Whether a value of that name was saved in this scope.
-  public func hasValue(_ name: String) -> Bool { reader.metadata[.state, prefix + name] != nil }
+  public func hasValue(_ name: String) -> Bool { table.values[StateName(prefix + name)] != nil }
 
   /// Reads a value.
   ///
@@ -167,8 +166,8 @@ public struct StateReader {
     guard let value = Value(try metadataValue(name)) else {
       throw CheckpointError(
         .incompatibleState,
-        "Value '\(escaped(prefix + name))' of \(escaped(reader.path)) was not saved as "
-          + "\(Value.self).", at: CheckpointError.Location(path: reader.path))
+        "Value '\(escaped(prefix + name))' of \(escaped(table.path)) was not saved as "
+          + "\(Value.self).", at: CheckpointError.Location(path: table.path))
     }
     usage.values.insert(StateName(prefix + name))
     return value
@@ -187,8 +186,8 @@ public struct StateReader {
     guard case .json(let text) = try metadataValue(name) else {
       throw CheckpointError(
         .incompatibleState,
-        "Value '\(escaped(prefix + name))' of \(escaped(reader.path)) was not saved as JSON.",
-        at: CheckpointError.Location(path: reader.path))
+        "Value '\(escaped(prefix + name))' of \(escaped(table.path)) was not saved as JSON.",
+        at: CheckpointError.Location(path: table.path))
     }
     let value = try JSONCoding.decode(text, as: type)
     usage.values.insert(StateName(prefix + name))
@@ -196,11 +195,11 @@ public struct StateReader {
   }
 
   private func metadataValue(_ name: String) throws(CheckpointError) -> MetadataValue {
-    guard let value = reader.metadata[.state, prefix + name] else {
+    guard let value = table.values[StateName(prefix + name)] else {
       throw CheckpointError(
         .incompatibleState,
-        "\(escaped(reader.path)) has no value '\(escaped(prefix + name))', which the program "
-          + "restores.", at: CheckpointError.Location(path: reader.path))
+        "\(escaped(table.path)) has no value '\(escaped(prefix + name))', which the program "
+          + "restores.", at: CheckpointError.Location(path: table.path))
     }
     return value
   }
@@ -214,7 +213,7 @@ public struct StateReader {
   ///   - part: What is restored.
   /// - Throws: What the part's `restore(from:)` throws.
   public func scope(_ name: String, _ part: inout some Checkpointable) throws {
-    try part.restore(from: StateReader(reader, usage: usage, prefix: prefix + name + "/"))
+    try part.restore(from: StateReader(table, usage: usage, prefix: prefix + name + "/"))
   }
 
   /// Restores a part that is a class instance from the scope it was saved in.

@@ -14,6 +14,7 @@ extension TensorSink: StateSink {}
 /// What the two passes of a save have in common: the first makes the plan, the second is held to it.
 final class StateRecorder {
   private(set) var plan: SavePlan
+  private(set) var migrations = DeclaredMigrations()
   /// Nil in the planning pass.
   private let sink: NotingSink?
   /// How far the writing pass has come in the plan.
@@ -59,6 +60,12 @@ final class StateRecorder {
     return plan.entries[..<entryCount].contains {
       $0.aliasOf == number && $0.descriptor.name.hasSameBytes(as: name)
     }
+  }
+
+  /// Notes that what comes next is of a type, at a path.
+  func scope<State: Checkpointable>(_ path: String, _ type: State.Type) throws(CheckpointError) {
+    try value(.stateVersion, path, .int64(Int64(State.stateVersion)))
+    if sink == nil { migrations.add(path, State.stateVersion, State.stateMigrations) }
   }
 
   func value(

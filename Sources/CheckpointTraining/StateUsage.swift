@@ -14,16 +14,3 @@ final class StateUsage {
 
   func note(_ error: CheckpointError) { failure = failure ?? error }
 }
-
-/// A name compared by its bytes, as the format does.
-struct StateName: Hashable {
-  let text: String
-
-  init(_ text: String) { self.text = text }
-
-  static func == (left: StateName, right: StateName) -> Bool {
-    left.text.hasSameBytes(as: right.text)
-  }
-
-  func hash(into hasher: inout Hasher) { text.hashBytes(into: &hasher) }
-}

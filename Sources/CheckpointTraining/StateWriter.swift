@@ -138,7 +138,7 @@ public struct StateWriter {
   /// - Throws: What the part's `save(to:)` throws.
   public mutating func scope<Part: Checkpointable>(_ name: String, _ part: Part) throws {
     let path = prefix + name
-    try recorder.value(.stateVersion, path, .int64(Int64(Part.stateVersion)))
+    try recorder.scope(path, Part.self)
     var inner = StateWriter(recorder, prefix: path + "/")
     try part.save(to: &inner)
   }

@@ -131,12 +131,14 @@ extension SimulatedDisk {
   /// Opens a manager of the store, without threads and with chunks as they are.
   func manager(
     _ path: String = SimulatedDisk.store, saving: SavePolicy = .every(steps: 1),
+    for access: CheckpointStore.Access = .writing, mode: SaveMode = .blocking,
     keeping: RetentionPolicy = .all, stopping: StopPolicy = .never,
+    checking health: HealthPolicy = .none, space: SpacePolicy = SpacePolicy(),
     onSaveFailure: SaveFailurePolicy = .report
   ) throws -> CheckpointManager {
     try CheckpointManager(
-      directory: path, saving: saving, keeping: keeping, stopping: stopping,
-      onSaveFailure: onSaveFailure,
+      directory: path, for: access, saving: saving, mode: mode, keeping: keeping,
+      stopping: stopping, checking: health, space: space, onSaveFailure: onSaveFailure,
       options: StoreOptions(device: device, compression: .none, threads: 1))
   }
 

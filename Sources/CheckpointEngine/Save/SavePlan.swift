@@ -68,6 +68,14 @@ package struct SavePlan: Sendable {
     entries.append(entry)
   }
 
+  /// What is known of the tensor called `name`, compared by the bytes of its UTF-8.
+  package func descriptor(of name: String) -> TensorDescriptor? {
+    guard let number = numbers[name], entries[number].descriptor.name.hasSameBytes(as: name) else {
+      return nil
+    }
+    return entries[number].descriptor
+  }
+
   /// Bytes of all tensors before encoding; aliases count once.
   package var byteCount: UInt64 {
     entries.reduce(0) { sum, entry in

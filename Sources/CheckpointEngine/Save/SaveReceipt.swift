@@ -16,6 +16,8 @@ public struct SaveReceipt: Hashable, Sendable {
   public let byteCount: UInt64
   /// Bytes of all tensors before encoding.
   public let stateByteCount: UInt64
+  /// What a health check found wrong with the state; nil if nothing, or if there was none.
+  public let unhealthyReason: String?
   /// How long the save took, from its call until it was durable.
   public let seconds: Double
 }

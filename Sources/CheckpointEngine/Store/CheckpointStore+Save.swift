@@ -67,6 +67,7 @@ extension CheckpointStore {
       path: directory.path(of: name), step: step, generation: header.generation,
       checkpointIdentifier: header.checkpointIdentifier, saveIdentifier: header.saveIdentifier,
       byteCount: byteCount, stateByteCount: plan.byteCount,
+      unhealthyReason: plan.metadata.unhealthyReason,
       seconds: Double(options.device.timeSource.monotonic() - start) / 1e9)
   }
 

@@ -118,6 +118,26 @@ public struct RetentionPolicy: Hashable, Sendable {
     }
   }
 
+  /// How many checkpoints are kept at least, once there are so many.
+  package var countAtLeast: Int {
+    rules.reduce(lastCount) { count, rule in
+      guard case .best(let best, _, _) = rule else { return count }
+      let sum = count.addingReportingOverflow(best)
+      return sum.overflow ? .max : sum.partialValue
+    }
+  }
+
+  /// How many are kept at most; nil if that depends on how long the run is.
+  package var boundedCount: Int? {
+    let isBounded = !keepsEverything && rules.allSatisfy { rule in
+      switch rule {
+      case .last, .best: true
+      case .every, .within: false
+      }
+    }
+    return isBounded ? countAtLeast : nil
+  }
+
   /// Whether the newest alone are asked for.
   var isByNumberOnly: Bool {
     rules.allSatisfy { if case .last = $0 { true } else { false } }

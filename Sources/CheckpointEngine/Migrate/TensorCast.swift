@@ -1,0 +1,187 @@
+package import CheckpointFormat
+
+/// Converts the elements of a tensor from one dtype to another.
+///
+/// What does not fit is refused and never clamped: a finite number that would become infinite, and an
+/// integer that the other type cannot hold. Between floats values are rounded to the nearest, ties to
+/// even; what is too small becomes a smaller number or zero. NaN stays NaN.
+package struct TensorCast {
+  private let source: DType
+  private let target: DType
+
+  /// Why a tensor cannot be converted.
+  package struct Failure: Error {
+    package let sentence: String
+  }
+
+  package init(from source: DType, to target: DType) {
+    self.source = source
+    self.target = target
+  }
+
+  /// Whether elements of a dtype can be converted to or from others.
+  package static func isSupported(_ dtype: DType) -> Bool {
+    switch dtype {
+    case .float8e4m3fn, .float8e5m2, .complex64: false
+    case .float16: hasFloat16
+    default: true
+    }
+  }
+
+  #if os(macOS) && arch(x86_64)
+    private static let hasFloat16 = false
+  #else
+    private static let hasFloat16 = true
+  #endif
+
+  /// An element between the two types; every element of every supported dtype is one exactly.
+  private enum Number {
+    case signed(Int64)
+    case unsigned(UInt64)
+    case float(Double)
+  }
+
+  /// Converts all elements.
+  ///
+  /// - Parameters:
+  ///   - bytes: The elements, little-endian.
+  ///   - target: Room for as many elements of the other dtype.
+  /// - Throws: ``Failure`` naming the first element that does not fit.
+  package func convert(
+    _ bytes: RawSpan, into target: UnsafeMutableRawBufferPointer
+  ) throws(Failure) {
+    guard Self.isSupported(source), Self.isSupported(self.target) else {
+      throw Failure(sentence: "\(source.name) cannot be converted to \(self.target.name)")
+    }
+    let (width, size) = (source.byteCount, self.target.byteCount)
+    let count = bytes.byteCount / width
+    guard target.count == count * size else {
+      throw Failure(sentence: "\(count) elements do not fill \(target.count) bytes")
+    }
+    for index in 0..<count {
+      let number = load(bytes, index * width)
+      guard let bits = encode(number) else {
+        throw Failure(
+          sentence: "element \(index), \(Self.text(number)), does not fit \(self.target.name)")
+      }
+      for byte in 0..<size {
+        unsafe target[index * size + byte] = UInt8(truncatingIfNeeded: bits >> (8 * UInt64(byte)))
+      }
+    }
+  }
+
+  private static func text(_ number: Number) -> String {
+    switch number {
+    case .signed(let value): "\(value)"
+    case .unsigned(let value): "\(value)"
+    case .float(let value): "\(value)"
+    }
+  }
+
+  private func load(_ bytes: RawSpan, _ offset: Int) -> Number {
+    var bits: UInt64 = 0
+    for byte in 0..<source.byteCount {
+      // SAFETY: the element lies within the bytes, whose number was divided by its width.
+      let value = unsafe bytes.unsafeLoad(fromByteOffset: offset + byte, as: UInt8.self)
+      bits |= UInt64(value) << (8 * UInt64(byte))
+    }
+    return switch source {
+    case .bool: .unsigned(bits == 0 ? 0 : 1)
+    case .uint8, .uint16, .uint32, .uint64: .unsigned(bits)
+    case .int8: .signed(Int64(Int8(truncatingIfNeeded: bits)))
+    case .int16: .signed(Int64(Int16(truncatingIfNeeded: bits)))
+    case .int32: .signed(Int64(Int32(truncatingIfNeeded: bits)))
+    case .int64: .signed(Int64(bitPattern: bits))
+    case .float64: .float(Double(bitPattern: bits))
+    case .float32: .float(Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits))))
+    case .bfloat16: .float(Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits) << 16)))
+    case .float16: .float(Self.fromFloat16(UInt16(truncatingIfNeeded: bits)))
+    case .float8e4m3fn, .float8e5m2, .complex64: .float(.nan)
+    }
+  }
+
+  /// The bits of an element, or nil if the number does not fit.
+  private func encode(_ number: Number) -> UInt64? {
+    switch target {
+    case .bool: integer(number, UInt8.self).flatMap { $0 <= 1 ? UInt64($0) : nil }
+    case .int8: integer(number, Int8.self).map { UInt64(truncatingIfNeeded: $0) }
+    case .int16: integer(number, Int16.self).map { UInt64(truncatingIfNeeded: $0) }
+    case .int32: integer(number, Int32.self).map { UInt64(truncatingIfNeeded: $0) }
+    case .int64: integer(number, Int64.self).map { UInt64(truncatingIfNeeded: $0) }
+    case .uint8: integer(number, UInt8.self).map { UInt64($0) }
+    case .uint16: integer(number, UInt16.self).map { UInt64($0) }
+    case .uint32: integer(number, UInt32.self).map { UInt64($0) }
+    case .uint64: integer(number, UInt64.self)
+    case .float64: real(number).bitPattern
+    case .float32:
+      finite(number) {
+        UInt64(Float($0).bitPattern)
+      } isInfinite: {
+        $0 << 33 == 0xff << 56
+      }
+    case .bfloat16:
+      finite(number) {
+        UInt64(Self.bfloat16($0))
+      } isInfinite: {
+        $0 & 0x7fff == 0x7f80
+      }
+    case .float16:
+      finite(number) {
+        UInt64(Self.float16($0))
+      } isInfinite: {
+        $0 & 0x7fff == 0x7c00
+      }
+    case .float8e4m3fn, .float8e5m2, .complex64: nil
+    }
+  }
+
+  private func integer<Value: FixedWidthInteger>(_ number: Number, _ type: Value.Type) -> Value? {
+    switch number {
+    case .signed(let value): Value(exactly: value)
+    case .unsigned(let value): Value(exactly: value)
+    case .float(let value): Value(exactly: value)
+    }
+  }
+
+  private func real(_ number: Number) -> Double {
+    switch number {
+    case .signed(let value): Double(value)
+    case .unsigned(let value): Double(value)
+    case .float(let value): value
+    }
+  }
+
+  private func finite(
+    _ number: Number, _ encode: (Double) -> UInt64, isInfinite: (UInt64) -> Bool
+  ) -> UInt64? {
+    let value = real(number)
+    let bits = encode(value)
+    return value.isFinite && isInfinite(bits) ? nil : bits
+  }
+
+  /// The upper half of the nearest binary32, rounded once.
+  private static func bfloat16(_ value: Double) -> UInt16 {
+    var single = Float(value)
+    if single.isNaN { return UInt16(single.bitPattern >> 16) | 0x40 }
+    if single.isFinite, Double(single) != value {
+      // Rounded to odd, so that the second rounding has what it needs of the first.
+      if Double(single.magnitude) > value.magnitude { single = single.towardZero }
+      single = Float(bitPattern: single.bitPattern | 1)
+    }
+    let bits = single.bitPattern
+    return UInt16(truncatingIfNeeded: (bits + 0x7fff + (bits >> 16 & 1)) >> 16)
+  }
+
+  #if os(macOS) && arch(x86_64)
+    private static func fromFloat16(_ bits: UInt16) -> Double { .nan }
+    private static func float16(_ value: Double) -> UInt16 { 0 }
+  #else
+    private static func fromFloat16(_ bits: UInt16) -> Double { Double(Float16(bitPattern: bits)) }
+    private static func float16(_ value: Double) -> UInt16 { Float16(value).bitPattern }
+  #endif
+}
+
+extension Float {
+  /// The next number on the way to zero.
+  fileprivate var towardZero: Float { Float(bitPattern: bitPattern - 1) }
+}

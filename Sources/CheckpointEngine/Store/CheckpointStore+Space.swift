@@ -1,0 +1,40 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+extension CheckpointStore {
+  /// How many bytes this process may still write where the store is, by the file system and its quotas.
+  ///
+  /// - Returns: The number; other processes may use it up at any time.
+  /// - Throws: ``CheckpointError``: `.unreadable` if the system does not tell.
+  public func availableByteCount() throws(CheckpointError) -> UInt64 {
+    do {
+      return try directory.backend.space(directory.descriptor).availableByteCount
+    } catch {
+      throw CheckpointError(reading: path, error)
+    }
+  }
+
+  /// The most bytes that the file of a save can have: as many as if nothing could be compressed.
+  ///
+  /// - Parameter plan: What would be saved.
+  /// - Returns: The number.
+  /// - Throws: ``CheckpointError``: `.overLimit` if the save would be refused.
+  package func byteCountMax(of plan: SavePlan) throws(CheckpointError) -> UInt64 {
+    let nothing = Identifier(high: 0, low: 0)
+    let header = CheckpointHeader(
+      generation: 1, saveIdentifier: nothing, checkpointIdentifier: nothing, runIdentifier: nothing,
+      parentIdentifier: nil, step: 0, savedAt: 0, supersededGeneration: 0,
+      chunkByteCount: options.chunkByteCount, writer: options.writer, branchPoints: [])
+    return try FileBlueprint(plan, header: header, limits: options.limits).byteCountMax
+  }
+
+  /// Bytes of the checkpoints that retention may remove in time: all that nothing pins or sets apart.
+  ///
+  /// - Throws: ``CheckpointError``: `.unreadable`.
+  package func replaceableByteCount() throws(CheckpointError) -> UInt64 {
+    let listing = try list()
+    return listing.candidates.lazy.filter { entry in
+      entry.header.map { !listing.pins.contains($0.checkpointIdentifier) } ?? false
+    }.map(\.byteCount).saturatingSum
+  }
+}

@@ -1,0 +1,169 @@
+import CheckpointTesting
+import CheckpointTraining
+import Testing
+
+// Goal: state of older versions becomes state of the newest by the declared steps, in order and scope by
+// scope; then everything must fit, and the file stays as it is.
+@Suite("State migrations")
+struct MigrationTests {
+  private let disk = SimulatedDisk()
+
+  /// What a test says of the newest version.
+  private struct Part: Checkpointable {
+    static var stateVersion: Int { 3 }
+    static var stateMigrations: [StateMigration] {
+      [
+        StateMigration(
+          from: 1, .rename("w", to: "weight"), .rename("old", to: "inner"), .drop("junk")),
+        StateMigration(
+          from: 2, .reshape("weight", to: [2, 3]), .cast("weight", to: .float32),
+          .add("momentum", dtype: .float32, shape: [2, 3]), .add("rate", value: .float64(0.5))),
+      ]
+    }
+    var weight: [Float] = [0, 0, 0, 0, 0, 0]
+    var momentum: [Float] = [9, 9, 9, 9, 9, 9]
+    var rate = 0.0
+    var inner = ToyTrainer()
+    var seenVersion = 0
+
+    func save(to state: inout StateWriter) throws {
+      try state.tensor("weight", weight, shape: [2, 3])
+      try state.tensor("momentum", momentum, shape: [2, 3])
+      try state.value("rate", rate)
+      try state.scope("inner", inner)
+    }
+
+    mutating func restore(from state: StateReader) throws {
+      seenVersion = state.stateVersion
+      weight = try state.tensor("weight", shape: [2, 3])
+      momentum = try state.tensor("momentum", shape: [2, 3])
+      rate = try state.value("rate")
+      try state.scope("inner", &inner)
+    }
+  }
+
+  /// The versions before, as programs of then saved them.
+  private struct Version1: Checkpointable {
+    var toy = ToyTrainer.trained(3)
+    func save(to state: inout StateWriter) throws {
+      try state.tensor("w", [Double]([1, 2, 3, 4, 5, 6]))
+      try state.tensor("junk/a", [UInt8]([1]))
+      try state.value("junk/b", 1)
+      try state.scope("old", toy)
+    }
+    mutating func restore(from state: StateReader) throws {}
+  }
+
+  private struct Version2: Checkpointable {
+    static var stateVersion: Int { 2 }
+    var toy = ToyTrainer.trained(3)
+    func save(to state: inout StateWriter) throws {
+      try state.tensor("weight", [Double]([1, 2, 3, 4, 5, 6]))
+      try state.scope("inner", toy)
+    }
+    mutating func restore(from state: StateReader) throws {}
+  }
+
+  /// A trainer with a part in a scope.
+  private struct Trainer<Part: Checkpointable>: Checkpointable {
+    var part: Part
+    func save(to state: inout StateWriter) throws { try state.scope("part", part) }
+    mutating func restore(from state: StateReader) throws { try state.scope("part", &part) }
+  }
+
+  private func requireMigrated(_ part: Part) {
+    #expect(part.weight == [1, 2, 3, 4, 5, 6])
+    #expect(part.momentum == [0, 0, 0, 0, 0, 0])
+    #expect(part.rate == 0.5)
+    #expect(part.inner == .trained(3))
+    #expect(part.seenVersion == 3)
+  }
+
+  @Test func eachVersionIsMigratedInOrderAtTheRootAndInAScope() throws {
+    try disk.manager("/one").saved(Version1(), step: 1)
+    try disk.manager("/two").saved(Version2(), step: 1)
+    try disk.manager("/three").saved(Trainer(part: Version1()), step: 1)
+    for path in ["/one", "/two"] {
+      let before = disk.contents(ofFileAt: checkpointPath(step: 1, generation: 1, in: path))
+      var part = Part()
+      let manager = try disk.manager(path)
+      #expect(try manager.previewResume(of: part, from: .latest).misfit == nil)
+      try manager.resume(&part, from: .latest)
+      requireMigrated(part)
+      #expect(disk.contents(ofFileAt: checkpointPath(step: 1, generation: 1, in: path)) == before)
+      // What is saved next is of the newest version.
+      try manager.saved(part, step: 2)
+      var again = Part()
+      try manager.resume(&again, from: .latest)
+      requireMigrated(again)
+    }
+    var trainer = Trainer(part: Part())
+    try disk.manager("/three").resume(&trainer, from: .latest)
+    requireMigrated(trainer.part)
+  }
+
+  @Test func aPartOfAMigratedCheckpointIsRestored() throws {
+    try disk.manager().saved(Version1(), step: 1)
+    var part = Part()
+    try disk.manager().resume(
+      &part, from: .latest, strictness: .selected(.matching("weight", "inner/**")))
+    #expect(part.weight == [1, 2, 3, 4, 5, 6] && part.inner == .trained(3))
+    #expect(part.momentum == [9, 9, 9, 9, 9, 9] && part.rate == 0)
+  }
+
+  private struct Gap: Checkpointable {
+    static var stateVersion: Int { 3 }
+    static var stateMigrations: [StateMigration] { [StateMigration(from: 2, .drop("w"))] }
+    func save(to state: inout StateWriter) throws {}
+    mutating func restore(from state: StateReader) throws {
+      throw TrainerError()  // Nothing may be restored.
+    }
+  }
+
+  @Test func aVersionWithoutAMigrationIsRefused() throws {
+    try disk.manager().saved(Version1(), step: 1)
+    var gap = Gap()
+    let error = try checkpointError { try disk.manager().resume(&gap, from: .latest) }
+    #expect(error.code == .incompatibleState)
+    #expect(error.message.contains("state version 1 of scope ''"))
+    #expect(error.message.contains("declares no migration from 1"))
+  }
+
+  private struct Misfit: Checkpointable {
+    static var stateVersion: Int { 2 }
+    static var stateMigrations: [StateMigration] {
+      [StateMigration(from: 1, .drop("junk"), .drop("old"), .reshape("w", to: [7]))]
+    }
+    func save(to state: inout StateWriter) throws {}
+    mutating func restore(from state: StateReader) throws { throw TrainerError() }
+  }
+
+  @Test func aStepThatDoesNotWorkIsNamed() throws {
+    try disk.manager().saved(Version1(), step: 1)
+    var misfit = Misfit()
+    let error = try checkpointError { try disk.manager().resume(&misfit, from: .latest) }
+    #expect(error.code == .incompatibleState)
+    #expect(error.message.contains("the step 'reshape w to [7]' does not work"))
+    let preview = try disk.manager().previewResume(of: misfit, from: .latest)
+    #expect(preview.grade == .refuse && preview.misfit?.message == error.message)
+  }
+
+  /// A version that has migrations and forgets one of its tensors.
+  private struct Forgetful: Checkpointable {
+    static var stateVersion: Int { 2 }
+    static var stateMigrations: [StateMigration] {
+      [StateMigration(from: 1, .drop("junk"), .drop("old"))]
+    }
+    func save(to state: inout StateWriter) throws {
+      try state.tensor("w", [Double](repeating: 0, count: 6))
+    }
+    mutating func restore(from state: StateReader) throws {}
+  }
+
+  @Test func whatWasMigratedIsComparedAsStrictlyAsTheNewest() throws {
+    try disk.manager().saved(Version1(), step: 1)
+    var forgetful = Forgetful()
+    let error = try checkpointError { try disk.manager().resume(&forgetful, from: .latest) }
+    #expect(error.message.contains("tensor 'w' was not read"))
+  }
+}
