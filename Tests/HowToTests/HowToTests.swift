@@ -15,6 +15,7 @@ struct HowToTests {
     "know-what-changed": "KnowWhatChanged.swift",
     "requeue-on-a-cluster": "RequeueOnACluster.swift",
     "test-your-program": "TestYourProgram.swift",
+    "adopt-in-an-existing-loop": "Adopting.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   private static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
