@@ -16,6 +16,7 @@ struct HowToTests {
     "requeue-on-a-cluster": "RequeueOnACluster.swift",
     "test-your-program": "TestYourProgram.swift",
     "adopt-in-an-existing-loop": "Adopting.swift",
+    "prefetching-loaders": "PrefetchingLoaders.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   private static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
