@@ -93,7 +93,8 @@ let package = Package(
     .testTarget(
       name: "CheckpointTrainingTests",
       dependencies: ["CheckpointStorage", "CheckpointTraining", "CheckpointTesting"]),
-    .testTarget(name: "HowToTests", dependencies: ["CheckpointTraining", "CheckpointTesting"]),
+    .testTarget(
+      name: "HowToTests", dependencies: ["CheckpointTraining", "CheckpointTesting", "ckpt-verify"]),
     .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
     .testTarget(
       name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),

@@ -5,8 +5,9 @@ import Testing
 
 // Goal: what the how-to pages show is what compiles here, and it does what they say.
 // Method: the Swift blocks of each page are compared with the marked parts of the sources beside
-// this file; the parts are then run.
-@Suite("How-to pages")
+// this file; the parts are then run, one after the other: a child that another test starts has our
+// locks for a moment.
+@Suite("How-to pages", .serialized)
 struct HowToTests {
   private static let sources = [
     "save-and-resume": "SaveAndResume.swift",
@@ -17,12 +18,13 @@ struct HowToTests {
     "test-your-program": "TestYourProgram.swift",
     "adopt-in-an-existing-loop": "Adopting.swift",
     "prefetching-loaders": "PrefetchingLoaders.swift",
+    "upload-while-retention-runs": "Uploading.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-  private static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
+  static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
 
   /// The parts of `text` between lines that satisfy `begins` and the next that satisfies `ends`.
-  private func parts(
+  func parts(
     of text: String, from begins: (Substring) -> Bool, to ends: (Substring) -> Bool
   ) -> [String] {
     var parts: [String] = []
@@ -75,7 +77,7 @@ struct HowToTests {
     #expect(Set(shown).isSubset(of: compiled))
   }
 
-  private func withDirectory(_ body: (String) throws -> Void) throws {
+  func withDirectory(_ body: (String) throws -> Void) throws {
     let directory = FileManager.default.temporaryDirectory.appending(
       path: "checkpoint-how-to-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: directory) }  // what stays is temporary
