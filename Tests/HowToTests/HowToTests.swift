@@ -19,6 +19,7 @@ struct HowToTests {
     "adopt-in-an-existing-loop": "Adopting.swift",
     "prefetching-loaders": "PrefetchingLoaders.swift",
     "upload-while-retention-runs": "Uploading.swift",
+    "permissions-for-a-team": "TeamPermissions.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
