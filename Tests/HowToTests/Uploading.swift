@@ -9,7 +9,8 @@ func upload(
 ) throws -> [String] {
   let store = try CheckpointStore(directory, for: .reading)
   var sent: [String] = []
-  for entry in try store.entries().reversed() where !entry.isQuarantined && !isThere(entry.name) {
+  for entry in try store.entries().reversed() {
+    guard entry.role == .candidate, !isThere(entry.name) else { continue }
     let reader: CheckpointReader
     do throws(CheckpointError) {
       reader = try store.open(entry)
