@@ -22,6 +22,7 @@ final class FiniteScanner: StateSink {
     guard let (descriptor, isChecked) = coming.popFirst(), isChecked, objection == nil else {
       return
     }
+    // SAFETY: the bytes are borrowed for this call.
     unsafe bytes.withUnsafeBytes { unsafe scan($0, descriptor) }
   }
 

@@ -53,6 +53,7 @@ private final class TensorCopier: StateSink {
 
   func append(_ bytes: RawSpan) {
     guard let (number, isKept) = coming.popFirst(), isKept else { return }
+    // SAFETY: the bytes are borrowed for this call, and copied in it.
     copies[number] = unsafe bytes.withUnsafeBytes { unsafe Array($0) }
   }
 
@@ -61,6 +62,7 @@ private final class TensorCopier: StateSink {
   ) throws {
     guard let (number, isKept) = coming.popFirst(), isKept else { return }
     var bytes = [UInt8](repeating: 0, count: Int(byteCount))
+    // SAFETY: the body is lent the array's bytes for its call.
     try unsafe bytes.withUnsafeMutableBytes { target in
       if unsafe !target.isEmpty { try unsafe body(0, target) }
     }

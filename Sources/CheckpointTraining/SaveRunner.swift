@@ -120,6 +120,7 @@ final class ProgressSink: StateSink {
   func fill(
     _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
+    // SAFETY: the buffer that the sink lends is passed on for the time of its call.
     try unsafe sink.fill(byteCount) { offset, target in
       try unsafe body(offset, target)
       advance(by: target.count)

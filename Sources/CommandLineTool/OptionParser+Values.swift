@@ -16,6 +16,22 @@ extension OptionParser {
     return value
   }
 
+  /// The option's value as a number of bytes: whole, or with K, M, G or T for powers of 1,024.
+  package func byteCount(_ name: String) throws(UsageError) -> UInt64? {
+    guard let text = string(name) else { return nil }
+    var digits = Substring(text)
+    var unit: UInt64 = 1
+    if let last = text.uppercased().last, let power = ["K", "M", "G", "T"].firstIndex(of: last) {
+      digits.removeLast()
+      unit = 1 << (10 * UInt64(power + 1))
+    }
+    guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }),
+      let number = UInt64(digits)
+    else { throw Self.wrong(name, text, "is no number of bytes, such as 500M or 20G") }
+    let product = number.multipliedReportingOverflow(by: unit)
+    return product.overflow ? .max : product.partialValue
+  }
+
   /// The option's value as a finite number within `range`.
   package func number<Number: BinaryFloatingPoint & LosslessStringConvertible>(
     _ name: String, as type: Number.Type,

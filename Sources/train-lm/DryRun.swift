@@ -1,9 +1,38 @@
 internal import CheckpointTraining
 internal import CommandLineTool
+internal import LanguageModel
+
+/// A dry run has shown that the run would be refused.
+struct TrainingRefusal: Error, CustomStringConvertible {
+  var description: String { "resuming would be refused." }
+}
 
 /// The table of `--resume_check dry-run`: what a resume would meet.
 struct DryRun {
   let preview: ResumePreview
+
+  /// Tells what a resume would meet, and changes nothing on disk; throws if it would be refused.
+  static func run(_ options: TrainOptions) throws {
+    let corpus = try Corpus(contentsOf: options.data)
+    let trainer = try Trainer(configuration: options.configuration, corpus: corpus)
+    let preview = try preview(options, trainer)
+    Event.resumeCheck(preview).emit()
+    for line in DryRun(preview: preview).lines { StandardStreams.writeError(line) }
+    if preview.grade == .refuse { throw TrainingRefusal() }
+  }
+
+  private static func preview(_ options: TrainOptions, _ trainer: Trainer) throws -> ResumePreview {
+    let manager: CheckpointManager
+    do {
+      // For reading: the run may be going on right now.
+      manager = try CheckpointManager(
+        directory: options.outputDirectory, for: .reading, saving: .manual,
+        contract: try .trainLM(options, trainer))
+    } catch let error as CheckpointError where error.code == .notFound {
+      return .fresh
+    }
+    return try manager.previewResume(of: trainer, from: options.resumeSource)
+  }
 
   /// Lines for people, 80 columns wide where values are short.
   var lines: [String] {

@@ -33,8 +33,36 @@ struct Event {
             })
         ),
         ("removed", .array(result.retention.removed.map { .string($0) })),
-        ("state_sha256", .string(digest)),
+        ("set_aside", .array(result.setAside.map { .string($0) })),
+        ("validated", validated(result.validation)), ("state_sha256", .string(digest)),
       ])
+  }
+
+  /// The value that was measured again; null if none was.
+  private static func validated(_ result: ValidationResult?) -> JSONValue {
+    if case .agrees(_, let measured)? = result { .double(measured) } else { .null }
+  }
+
+  static func warmStarted(_ path: String, _ report: RestoreReport) -> Event {
+    Event(
+      "warm_started",
+      [
+        ("path", .string(path)), ("restored", .array(report.restored.map { .string($0) })),
+        ("left", .int(Int64(report.left.count))),
+      ])
+  }
+
+  static func waitingForSpace(_ step: Int, _ error: CheckpointError, _ waited: Duration) -> Event {
+    Event(
+      "waiting_for_space",
+      [
+        ("step", .int(Int64(step))), ("waited_seconds", .double(seconds(waited))),
+        ("error", .string(error.message)),
+      ])
+  }
+
+  static func emergency(_ receipt: SaveReceipt) -> Event {
+    Event("emergency", [("step", .uint(receipt.step)), ("path", .string(receipt.path))])
   }
 
   static func resumeCheck(_ preview: ResumePreview) -> Event {
@@ -81,6 +109,7 @@ struct Event {
         ("step", .uint(receipt.step)), ("generation", .uint(receipt.generation)),
         ("path", .string(receipt.path)), ("durable", .bool(true)),
         ("bytes", .uint(receipt.byteCount)), ("seconds", .double(receipt.seconds)),
+        ("unhealthy", receipt.unhealthyReason.map { .string($0) } ?? .null),
         ("removed", .array(retention.removed.map { .string($0) })),
       ])
   }

@@ -27,6 +27,8 @@ extension TrainOptions {
                                         due meanwhile: without a value
                                         wait
         --save_total_limit N            keep the newest N; 0 keeps all 0
+        --save_byte_budget SIZE         keep fewer where they have     no limit
+                                        more bytes: 500M, 20G
         --metric_for_best_model NAME    eval_loss or loss              eval_loss
         --greater_is_better [true|false]                               false
         --load_best_model_at_end        keep the best as well, and go
@@ -34,12 +36,24 @@ extension TrainOptions {
         --save_on_preemption            on SIGTERM, SIGINT and SIGUSR1
                                         save and exit with 75
         --max_minutes X                 stop in the same way in time
-        --resume_from_checkpoint [latest|best|never|STEP|PATH]
+        --resume_from_checkpoint [latest|healthy|best|never|STEP|PATH]
                                         without a value: latest        a fresh run
         --resume_check strict|warn|dry-run                             warn
                                         refuse what changes the course
                                         of the run, tell it, or only
                                         show how everything compares
+        --validate_resume [TOLERANCE]   measure the held-out loss      not measured
+                                        again, and stop if it is not
+                                        what it was
+        --set_aside_damaged             rename damaged checkpoints
+                                        that a resume passes over
+        --init_from PATH                begin a fresh run with the
+                                        model of another one
+        --health_check                  mark checkpoints with NaN,
+                                        infinity, or a spike of loss:
+                                        'healthy' passes over them
+        --on_full_disk go-on|wait|stop  wait: up to an hour            go-on
+        --space_check warn|refuse|off   whether all will fit           warn
         --overwrite_output_dir          a fresh run over old
                                         checkpoints, which age by
                                         retention
@@ -54,8 +68,8 @@ extension TrainOptions {
         --min_learning_rate X           at the last step               \
       \(defaults.minimumLearningRate)
         --warmup_steps N                                               \(defaults.warmupSteps)
-        --schedule_steps N              when the learning rate is at   max_steps, or as
-                                        its minimum                    in the checkpoint
+        --schedule_steps N              when the learning rate is at   max_steps, or
+                                        its minimum                    as it was
         --weight_decay X                of matrices                    \(defaults.weightDecay)
         --dropout X                                                    \(defaults.dropout)
         --seed N                                                       \(defaults.seed)
@@ -77,9 +91,11 @@ extension TrainOptions {
       --output_dir are relative to where the program is started; the data must stay
       the same over a run. The last step is always saved.
 
-      Standard output has one JSON object a line: started, resumed, resume_check, step,
-      eval, save_started, saved, save_failed, stopped, done, best_loaded. Progress is on
-      standard error. Hyphens and underscores in option names are alike.
+      Standard output has one JSON object a line: started, warm_started, resumed,
+      resume_check, step, eval, save_started, saved, save_failed, waiting_for_space,
+      emergency, stopped, done, best_loaded. Progress is on standard error. If the loss
+      is no number any more, the run ends, and leaves what it has come to beside its
+      checkpoints, as '.emergency'. Hyphens and underscores in option names are alike.
 
       exit status: 0 done, 1 error, 64 usage, 75 stopped early: run the same command
       with --resume_from_checkpoint to go on

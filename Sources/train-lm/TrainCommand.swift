@@ -22,8 +22,12 @@ enum TrainCommand {
     let options = try TrainOptions(words)
     var isComplete = true
     do {
-      var run = try TrainingRun(options)
-      isComplete = try run.run()
+      if options.isDryRun {
+        try DryRun.run(options)
+      } else {
+        var run = try TrainingRun(options)
+        isComplete = try run.run()
+      }
     } catch {
       StandardStreams.writeError("train-lm: \(error)")
       if let hint = hint(error) { StandardStreams.writeError(hint) }

@@ -16,7 +16,16 @@ struct TrainOptions {
   var metricForBest = "eval_loss"
   var bestDirection = MetricDirection.lowest
   var loadsBestAtEnd = false
+  var health = HealthPolicy.none
+  var space = SpacePolicy()
+  var onSaveFailure = SaveFailurePolicy.report
   var resumeSource = ResumeSource.nothing
+  /// Where a run that begins afresh takes the model from.
+  var initialCheckpoint: String?
+  var damaged = DamagedPolicy.leave
+  /// How far a held-out loss that is measured again may lie from the one that was saved; nil if it is not
+  /// measured again.
+  var validationTolerance: Double?
   var resumeCheck = ResumeCheck.warn
   /// Whether to tell what a resume would meet, and do nothing.
   var isDryRun = false
@@ -31,7 +40,8 @@ struct TrainOptions {
   static let kinds: [String: OptionParser.Kind] = {
     var kinds: [String: OptionParser.Kind] = [
       "overwrite_output_dir": .flag, "untied_head": .flag, "load_best_model_at_end": .flag,
-      "save_on_preemption": .flag, "async_save": .optionalValue,
+      "save_on_preemption": .flag, "health_check": .flag, "set_aside_damaged": .flag,
+      "async_save": .optionalValue, "validate_resume": .optionalValue,
       "resume_from_checkpoint": .optionalValue, "greater_is_better": .optionalValue,
     ]
     for name in [
@@ -39,7 +49,8 @@ struct TrainOptions {
       "save_overhead_budget", "metric_for_best_model", "max_minutes", "resume_check", "seed",
       "batch_size", "gradient_accumulation_steps", "block_size", "n_layer", "n_head", "n_embd",
       "learning_rate", "min_learning_rate", "warmup_steps", "schedule_steps", "weight_decay",
-      "dropout", "eval_steps", "logging_steps", "lock_timeout", "threads",
+      "dropout", "eval_steps", "logging_steps", "lock_timeout", "threads", "init_from",
+      "save_byte_budget", "on_full_disk", "space_check",
     ] { kinds[name] = .value }
     return kinds
   }()
@@ -60,6 +71,7 @@ struct TrainOptions {
     keeping = try retentionPolicy(parser)
     stopping = try Self.stopPolicy(parser)
     try readResumeCheck(parser)
+    try readSafety(parser)
     habits = Self.habitNames.map { name in
       (name, parser.string(name) ?? (parser.has(name) ? "yes" : "default"))
     }
@@ -72,7 +84,8 @@ struct TrainOptions {
   private static let habitNames = [
     "save_strategy", "save_steps", "save_total_limit", "save_overhead_budget", "async_save",
     "metric_for_best_model", "greater_is_better", "load_best_model_at_end", "save_on_preemption",
-    "max_minutes", "max_steps", "eval_steps", "logging_steps",
+    "max_minutes", "max_steps", "eval_steps", "logging_steps", "health_check", "save_byte_budget",
+    "on_full_disk", "space_check",
   ]
 
   private mutating func readResumeCheck(_ parser: OptionParser) throws(UsageError) {
@@ -133,11 +146,13 @@ struct TrainOptions {
   private func retentionPolicy(_ parser: OptionParser) throws(UsageError) -> RetentionPolicy {
     // As other trainers have it: nothing, zero and below keep every checkpoint.
     let limit = try parser.integer("save_total_limit", in: Int.min...Int.max) ?? 0
-    guard limit > 0 else { return .all }
+    var policy = limit > 0 ? RetentionPolicy.last(limit) : .all
     // The best is not among the newest for long.
-    let isBestWanted = loadsBestAtEnd || parser.string("save_strategy") == "best"
-    return isBestWanted
-      ? .last(limit) + .best(1, of: metricForBest, bestDirection) : .last(limit)
+    if loadsBestAtEnd || parser.string("save_strategy") == "best" {
+      policy = policy + .best(1, of: metricForBest, bestDirection)
+    }
+    guard let budget = try parser.byteCount("save_byte_budget") else { return policy }
+    return policy.withinBudget(ofBytes: budget)
   }
 
   private static func stopPolicy(_ parser: OptionParser) throws(UsageError) -> StopPolicy {
@@ -147,10 +162,11 @@ struct TrainOptions {
       after: minutes.map { .seconds($0 * 60) })
   }
 
-  /// `latest`, `best`, `never`, a step if it is all digits, and a path otherwise.
+  /// `latest`, `healthy`, `best`, `never`, a step if it is all digits, and a path otherwise.
   private func source(_ text: String) -> ResumeSource {
     switch text {
     case "latest": .latest
+    case "healthy": .latestHealthy
     case "best": .best(of: metricForBest, bestDirection)
     case "never": .never
     case _ where !text.isEmpty && text.utf8.allSatisfy { (48...57).contains($0) }:

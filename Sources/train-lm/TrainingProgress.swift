@@ -1,3 +1,4 @@
+internal import CheckpointTraining
 internal import CommandLineTool
 
 /// What a person sees on standard error while the model trains.
@@ -5,13 +6,15 @@ internal import CommandLineTool
 /// On a terminal one line follows every step; elsewhere a line appears for every twentieth part.
 final class TrainingProgress {
   private let stepCount: Int
+  private let meter: SaveMeter
   private let line = ProgressLine()
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
   private var firstStep: Int?
 
-  init(stepCount: Int) {
+  init(stepCount: Int, _ meter: SaveMeter) {
     self.stepCount = stepCount
+    self.meter = meter
     start = clock.now
   }
 
@@ -21,6 +24,29 @@ final class TrainingProgress {
     line.update(text(step, first, loss, evalLoss))
     if !line.isEnabled, step % max(1, stepCount / 20) == 0 {
       StandardStreams.writeError(text(step, first, loss, evalLoss))
+    }
+  }
+
+  /// Draws how far the save is that training waits for.
+  func saving() {
+    guard let save = meter.reading else { return }
+    line.update { columnCount in
+      ProgressLine.text(
+        "saving step \(save.step)", done: save.done, of: save.total, columnCount: columnCount)
+    }
+  }
+
+  /// Tells what the manager's events have brought.
+  func tellNews() {
+    for event in meter.takeNews() {
+      switch event {
+      case .warning(let text): note(text)
+      case .waitsForSpace(let step, let error, let waited):
+        clear()
+        Event.waitingForSpace(step, error, waited).emit()
+        note("Waiting for room to save step \(step). \(error.message)")
+      default: break
+      }
     }
   }
 
@@ -39,6 +65,7 @@ final class TrainingProgress {
     return "step \(step)/\(stepCount)  loss \(Self.rounded(loss))"
       + (evalLoss.map { "  held out \(Self.rounded($0))" } ?? "")
       + "  \(Self.minutes(elapsed)) gone, \(Self.minutes(left)) to go"
+      + (meter.reading.map { "  saving \($0.done * 100 / max($0.total, 1)) %" } ?? "")
   }
 
   private static func rounded(_ loss: Float) -> String {

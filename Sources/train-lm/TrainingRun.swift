@@ -2,9 +2,15 @@ internal import CheckpointTraining
 internal import CommandLineTool
 internal import LanguageModel
 
-/// A dry run has shown that the run would be refused.
-struct TrainingRefusal: Error, CustomStringConvertible {
-  var description: String { "resuming would be refused." }
+/// The loss is no number any more: no step after this one can be right.
+struct TrainingDiverged: Error, CustomStringConvertible {
+  let step: Int
+  let loss: Float
+
+  var description: String {
+    "the loss of step \(step) is \(loss): the training has diverged. Resume from an earlier step, "
+      + "with a lower --learning_rate."
+  }
 }
 
 /// The training loop: steps, evaluations, saves, and an event for each.
@@ -13,6 +19,7 @@ struct TrainingRun {
   private let trainer: Trainer
   private let manager: CheckpointManager
   private let progress: TrainingProgress
+  private let meter = SaveMeter()
   private var evalLoss: Float?
   /// The step after which that was measured.
   private var evalStep: Int?
@@ -25,43 +32,82 @@ struct TrainingRun {
     trainer = try Trainer(configuration: options.configuration, corpus: corpus)
     manager = try CheckpointManager(
       directory: options.outputDirectory, saving: options.saving, mode: options.saveMode,
-      keeping: options.keeping, stopping: options.stopping,
+      keeping: options.keeping, stopping: options.stopping, checking: options.health,
+      space: options.space, onSaveFailure: options.onSaveFailure,
       contract: try .trainLM(options, trainer),
       options: StoreOptions(
         threads: options.configuration.threads, lockTimeout: options.lockTimeout,
         writer: "train-lm (\(StoreOptions.libraryName))"))
-    progress = TrainingProgress(stepCount: options.configuration.maxSteps)
+    progress = TrainingProgress(stepCount: options.configuration.maxSteps, meter)
+    listen()
+  }
+
+  /// Follows the manager's events: how far a save is, and what a person should know.
+  private func listen() {
+    guard options.saveMode == .blocking else {
+      // The steps that go on meanwhile draw and print it.
+      manager.onEvent { [meter] event in meter.note(event) }
+      return
+    }
+    // SAFETY: training waits for each save, so that all events come on the thread that trains, the only
+    // one that draws and prints.
+    nonisolated(unsafe) let progress = progress
+    manager.onEvent { [meter] event in
+      meter.note(event)
+      if case .progressed = event { unsafe progress.saving() }
+      unsafe progress.tellNews()
+    }
   }
 
   /// Trains to the last step; returns false if it was stopped before.
   mutating func run() throws -> Bool {
     describe()
-    if options.isDryRun {
-      try previewResume()
-      return true
-    }
     try resume()
+    progress.tellNews()
     if let reason = manager.stopReason {
       // Nothing was trained that would have to be saved.
       try stop(reason, isSaved: true)
       return false
     }
+    do {
+      if try train() { return false }
+    } catch {
+      saveEmergency(because: error)
+      throw error
+    }
+    try finish()
+    return true
+  }
+
+  /// Trains to the last step; returns true if it was stopped before.
+  private mutating func train() throws -> Bool {
     while trainer.step < options.configuration.maxSteps {
       let (loss, learningRate) = trainer.trainStep()
       progress.step(trainer.step, loss: trainer.smoothedLoss, evalLoss: evalLoss)
       if trainer.step % options.loggingSteps == 0 {
         emit(.step(trainer.step, loss: loss, learningRate: learningRate))
       }
+      guard loss.isFinite else { throw TrainingDiverged(step: trainer.step, loss: loss) }
       lastLoss = loss
       let isLast = trainer.step == options.configuration.maxSteps
       if trainer.step % options.evalSteps == 0 || isLast { evaluate() }
       if let stopped = try saveIfDue(loss: loss) {
         try stop(stopped.reason, isSaved: stopped.isSaved)
-        return false
+        return true
       }
     }
-    try finish()
-    return true
+    return false
+  }
+
+  /// Leaves what the run has come to, for a person to look at.
+  private func saveEmergency(because error: any Error) {
+    switch manager.saveEmergency(trainer, step: trainer.step, because: error) {
+    case .lastStepIsSaved: break
+    case .saved(let receipt):
+      emit(.emergency(receipt))
+      progress.note("What the run had come to is in \(escaped(receipt.path)).")
+    case .failed(let error): progress.note("What the run had come to could not be saved. \(error)")
+    }
   }
 
   private func stop(_ reason: StopReason, isSaved: Bool) throws {
@@ -87,21 +133,24 @@ struct TrainingRun {
   }
 
   private mutating func resume() throws {
+    let validation = options.validationTolerance.map { tolerance in
+      ResumeValidation<Trainer>("eval_loss", within: tolerance) { Double($0.evaluate()) }
+    }
     let result = try manager.resume(
-      trainer, from: options.resumeSource, check: options.resumeCheck)
+      trainer, from: options.resumeSource, check: options.resumeCheck, damaged: options.damaged,
+      validating: validation)
     // Unless another one was asked for, the schedule is that of the checkpoint.
     manager.contract.stateSchedule(of: trainer)
-    for warning in result.retention.warnings { progress.note(warning) }
     for skipped in result.skipped { progress.note("Skipped: \(skipped.reason.message)") }
-    guard let checkpoint = result.checkpoint else {
-      emit(
-        .started(seed: options.configuration.seed, maxSteps: options.configuration.maxSteps))
-      return
-    }
+    for path in result.setAside { progress.note("Set aside: \(escaped(path))") }
+    guard let checkpoint = result.checkpoint else { return try begin() }
     emit(.resumed(checkpoint, result, digest: try stateDigest(of: trainer)))
     progress.note(
       "Resumed after step \(checkpoint.step) from \(escaped(checkpoint.path)); "
         + "\(options.configuration.maxSteps) steps in all.")
+    if case .notSaved? = result.validation {
+      progress.note("The checkpoint has no eval_loss: the resume was not validated.")
+    }
     for difference in result.differences where difference.grade == .changesTrajectory {
       progress.note(
         "This changes the trajectory of the run: \(escaped(difference.name)): "
@@ -109,12 +158,14 @@ struct TrainingRun {
     }
   }
 
-  /// Tells what a resume would meet; throws if it would be refused.
-  private func previewResume() throws {
-    let preview = try manager.previewResume(of: trainer, from: options.resumeSource)
-    emit(.resumeCheck(preview))
-    for line in DryRun(preview: preview).lines { progress.note(line) }
-    if preview.grade == .refuse { throw TrainingRefusal() }
+  /// Begins a fresh run, with the model of another one if that was asked for.
+  private func begin() throws {
+    emit(.started(seed: options.configuration.seed, maxSteps: options.configuration.maxSteps))
+    guard let path = options.initialCheckpoint else { return }
+    let report = try manager.warmStart(
+      trainer, from: path, restoring: .matching("model/**"))
+    emit(.warmStarted(path, report))
+    progress.note("Began with the model of \(escaped(path)).")
   }
 
   private mutating func evaluate() {
@@ -129,6 +180,7 @@ struct TrainingRun {
     let outcome = try manager.stepCompleted(
       trainer.step, epoch: trainer.sampler.completedEpochs, state: trainer,
       metrics: metrics(loss: loss))
+    progress.tellNews()
     switch outcome {
     case .notDue: break
     case .saved(let receipt, let retention): report(.saved(receipt, retention))
@@ -155,7 +207,9 @@ struct TrainingRun {
     switch result {
     case .saved(let receipt, let retention):
       emit(.saved(receipt, retention))
-      for warning in retention.warnings { progress.note(warning) }
+      if let reason = receipt.unhealthyReason {
+        progress.note("Step \(receipt.step) was saved as unhealthy: \(escaped(reason)).")
+      }
     case .failed(let error):
       emit(.saveFailed(trainer.step, error))
       progress.note("A save failed at step \(trainer.step). \(error.message)")
@@ -167,6 +221,7 @@ struct TrainingRun {
     // What was trained last is saved, whatever the policy. A failure is thrown after the end is told.
     let metrics = lastLoss.map { self.metrics(loss: $0) } ?? [:]
     let results = try manager.finish(saving: trainer, step: trainer.step, metrics: metrics)
+    progress.tellNews()
     for result in results { report(result) }
     let entropy = trainer.corpus.unigramEntropy
     let loss = evalLoss ?? .nan

@@ -39,6 +39,8 @@ import Testing
     let store = try disk.writer()
     try save(1...5, to: store)
     let best = RetentionPolicy.best(1, of: "loss", .lowest).withinBudget(ofBytes: 2 * size)
+    let all = try store.retentionPlan(.all + best)
+    #expect(all.filter { !$0.isRemoved }.map(\.entry.step) == [5, 2])
     _ = store.retain(.last(3) + best)
     #expect(try steps() == [2, 5])
     let report = store.retain(.last(3) + best.withinBudget(ofBytes: size))
@@ -82,7 +84,7 @@ import Testing
     let large = RetentionPolicy.every(steps: 5).withinBudget(ofBytes: 20)
     #expect((small + large).byteBudget == 10)
     #expect((small + .last(9)).byteBudget == 10)
-    #expect((small + .all).byteBudget == 10 && (small + .all).rules.isEmpty)
+    #expect((small + .all).byteBudget == 10 && (small + .all).keepsEverything)
     #expect(!(small + .all).keepsAll)
     // A resume keeps what the process before kept.
     #expect(small.union(large).byteBudget == 20)
@@ -90,5 +92,8 @@ import Testing
     var metadata = Metadata()
     (small + large).record(in: &metadata)
     #expect(RetentionPolicy(recordedIn: metadata) == small + large)
+    metadata = Metadata()
+    (small + .all).record(in: &metadata)
+    #expect(RetentionPolicy(recordedIn: metadata) == .all.withinBudget(ofBytes: 10))
   }
 }

@@ -111,6 +111,27 @@ struct MigrationTests {
     #expect(part.momentum == [9, 9, 9, 9, 9, 9] && part.rate == 0)
   }
 
+  /// A newer version that reads older ones itself.
+  private struct ByHand: Checkpointable {
+    static var stateVersion: Int { 2 }
+    var w = [Double](repeating: 0, count: 6)
+    func save(to state: inout StateWriter) throws { try state.tensor("w", w) }
+    mutating func restore(from state: StateReader) throws { w = try state.tensor("w") }
+  }
+
+  @Test func aPartCanOnlyBeRestoredInOneVersion() throws {
+    try disk.manager().saved(Version1(), step: 1)
+    var state = ByHand()
+    let error = try checkpointError {
+      try disk.manager().resume(&state, from: .latest, strictness: .selected(.matching("w")))
+    }
+    #expect(error.code == .incompatibleState)
+    #expect(error.message.contains("has state version 1 of scope '', the program 2"))
+    // The whole is its own business.
+    try disk.manager().resume(&state, from: .latest)
+    #expect(state.w == [1, 2, 3, 4, 5, 6])
+  }
+
   private struct Gap: Checkpointable {
     static var stateVersion: Int { 3 }
     static var stateMigrations: [StateMigration] { [StateMigration(from: 2, .drop("w"))] }

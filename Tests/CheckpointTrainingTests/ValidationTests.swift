@@ -62,7 +62,19 @@ struct ValidationTests {
   }
 
   @Test func anOlderOneIsTriedIfThatWasAsked() throws {
-    try save(offBy: [0, 0, 5, .infinity])
+    // A process that dies before its retention: readers hold what would have gone.
+    var holds: [CheckpointReader] = []
+    do {
+      let manager = try disk.manager(keeping: .last(1))
+      for (index, error) in [0, 0, 5, .infinity].enumerated() {
+        let trainer = ToyTrainer.trained(index + 1)
+        let receipt = try manager.saved(
+          trainer, step: index + 1, metrics: ["loss": Self.loss(trainer) + error])
+        holds.append(try CheckpointReader.open(path: receipt.path, on: disk.device, threads: 1))
+      }
+    }
+    #expect(holds.count == disk.checkpoints().count)
+    holds = []
     let manager = try disk.manager(keeping: .last(1))
     var trainer = ToyTrainer()
     let result = try manager.resume(
@@ -70,7 +82,7 @@ struct ValidationTests {
       validating: ResumeValidation("loss", onMismatch: .tryOlder) { Self.loss($0) })
     #expect(result.checkpoint?.step == 2 && trainer == .trained(2))
     #expect(result.skipped.map(\.reason.code) == [.unhealthy, .unhealthy])
-    // They are left behind, but not damaged: retention treats them as it does others.
+    // A person may want to look at what did not pass: nothing goes before the run has saved something.
     #expect(result.retention.removed.isEmpty && disk.checkpoints().count == 4)
     trainer.trainStep()
     try manager.stepCompleted(3, state: trainer)

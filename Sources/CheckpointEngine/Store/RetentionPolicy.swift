@@ -20,14 +20,22 @@ public struct RetentionPolicy: Hashable, Sendable {
     case within(nanoseconds: Int64)
   }
 
-  /// The rules; none keeps everything.
+  /// The rules.
   public private(set) var rules: Set<Rule>
+
+  /// Whether all is kept, as far as the budget goes: rules then say only what goes last.
+  public private(set) var keepsEverything: Bool
 
   /// How many bytes the files of the store may have, or nil for any number.
   public private(set) var byteBudget: UInt64?
 
   /// Every checkpoint.
   public static let all = RetentionPolicy(rules: [])
+
+  private init(rules: Set<Rule>) {
+    self.rules = rules
+    keepsEverything = rules.isEmpty
+  }
 
   /// The newest `count` intact checkpoints.
   ///
@@ -99,17 +107,14 @@ public struct RetentionPolicy: Hashable, Sendable {
   /// What either keeps, within the larger budget, or none if one of them has none: nothing goes that
   /// one of them would have kept.
   package func union(_ other: RetentionPolicy) -> RetentionPolicy {
-    var result = RetentionPolicy(
-      rules: keepsEverything || other.keepsEverything ? [] : rules.union(other.rules))
+    var result = RetentionPolicy(rules: rules.union(other.rules))
+    result.keepsEverything = keepsEverything || other.keepsEverything
     if let one = byteBudget, let two = other.byteBudget { result.byteBudget = max(one, two) }
     return result
   }
 
   /// Whether nothing is ever removed.
   public var keepsAll: Bool { keepsEverything && byteBudget == nil }
-
-  /// Whether there is no rule: then all is kept, as far as the budget goes.
-  var keepsEverything: Bool { rules.isEmpty }
 
   /// How many of the newest stay, at least one.
   var lastCount: Int {
@@ -129,12 +134,14 @@ public struct RetentionPolicy: Hashable, Sendable {
 
   /// How many are kept at most; nil if that depends on how long the run is.
   package var boundedCount: Int? {
-    let isBounded = !keepsEverything && rules.allSatisfy { rule in
-      switch rule {
-      case .last, .best: true
-      case .every, .within: false
+    let isBounded =
+      !keepsEverything
+      && rules.allSatisfy { rule in
+        switch rule {
+        case .last, .best: true
+        case .every, .within: false
+        }
       }
-    }
     return isBounded ? countAtLeast : nil
   }
 
@@ -176,6 +183,8 @@ extension RetentionPolicy {
   /// Notes the policy of the process that saves.
   package func record(in metadata: inout Metadata) {
     metadata[.environment, Self.budgetName] = byteBudget.map { .uint64($0) }
+    // Rules alone would keep less than everything.
+    guard !keepsEverything else { return }
     for rule in rules {
       switch rule {
       case .last: metadata[.environment, Self.lastName] = .int64(Int64(lastCount))
