@@ -120,14 +120,21 @@ struct HowToTests {
   @Test func whatChangedIsTold() throws {
     try withDirectory { directory in
       var trainer = Trainer()
+      let data = directory + "-data"
+      defer { try? FileManager.default.removeItem(atPath: data) }  // what stays is temporary
+      try Data([1, 2, 3]).write(to: URL(filePath: data))
       do {
-        let manager = try makeManager(directory, Arguments(), dataFingerprint: "one")
+        let manager = try makeManager(directory, Arguments(), data: [data])
         try resumeTelling(&trainer, with: manager)
         try manager.save(trainer, step: 3)
       }
-      let manager = try makeManager(
-        directory, Arguments(batchSize: 8), dataFingerprint: "two")
-      try show(trainer, with: manager)
+      do {
+        let manager = try makeManager(directory, Arguments(batchSize: 8), data: [data])
+        try show(trainer, with: manager)
+        try resumeTelling(&trainer, with: manager)
+      }
+      try Data([1, 2, 4]).write(to: URL(filePath: data))
+      let manager = try makeManager(directory, Arguments(), data: [data])
       #expect(throws: CheckpointError.self) { try resumeTelling(&trainer, with: manager) }
     }
   }

@@ -8,11 +8,13 @@ struct Arguments: Encodable {
 }
 
 func makeManager(
-  _ directory: String, _ arguments: Arguments, dataFingerprint: String
+  _ directory: String, _ arguments: Arguments, data files: [String]
 ) throws -> CheckpointManager {
   var contract = ResumeContract()
   contract.state("code", "my-trainer 1.2", ifDifferent: .harmless)
-  contract.state("data", dataFingerprint, ifDifferent: .refuse)
+  let data = try DatasetFingerprint(
+    files: files, orderSeed: 7, preprocessing: "bytes, windows of 64")
+  contract.state(data, ifDifferent: .refuse)
   try contract.stateArguments(arguments, grades: ["maxSteps": .harmless])
   return try CheckpointManager(
     directory: directory, saving: .every(steps: 500), contract: contract)
