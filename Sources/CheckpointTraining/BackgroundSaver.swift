@@ -29,6 +29,8 @@ final class BackgroundSaver {
   /// - Parameter now: A clock in nanoseconds that never goes back.
   init(now: @escaping @Sendable () -> UInt64) { self.now = now }
 
+  deinit { hurry() }
+
   /// Makes room for a state and touches it.
   func prepare(byteCount: UInt64) -> Bool {
     guard begun == nil, arena.prepare(byteCount: byteCount) else { return false }

@@ -5,6 +5,8 @@ internal import CheckpointStorage
 public enum CheckpointEvent: Sendable {
   /// The run begins, or goes on, as the result says.
   case resumed(ResumeResult)
+  /// A run that begins has taken a part of a checkpoint.
+  case warmStarted(path: String, RestoreReport)
   /// A save of the state after a step begins.
   case saveStarted(step: Int, stateByteCount: UInt64, isInBackground: Bool)
   /// The state was copied for a save in the background, and training goes on.
@@ -57,6 +59,7 @@ final class EventHub: Sendable {
   private struct Listeners {
     var handlers: [@Sendable (CheckpointEvent) -> Void] = []
     var streams: [AsyncStream<CheckpointEvent>.Continuation] = []
+    var hasEnded = false
   }
 
   private let listeners = Protected(Listeners())
@@ -68,7 +71,11 @@ final class EventHub: Sendable {
   }
 
   func add(_ stream: AsyncStream<CheckpointEvent>.Continuation) {
-    listeners.withLock { $0.streams.append(stream) }
+    let hasEnded = listeners.withLock { listeners in
+      if !listeners.hasEnded { listeners.streams.append(stream) }
+      return listeners.hasEnded
+    }
+    if hasEnded { stream.finish() }
   }
 
   func emit(_ event: CheckpointEvent) {
@@ -82,6 +89,7 @@ final class EventHub: Sendable {
   func end() {
     let streams = listeners.withLock { listeners in
       defer { listeners.streams = [] }
+      listeners.hasEnded = true
       return listeners.streams
     }
     for stream in streams { stream.finish() }

@@ -14,11 +14,15 @@ extension CheckpointManager {
   /// Nothing of a run before is left.
   private func runBegins(at reader: CheckpointReader?, savedStep: Int?) {
     let history = reader.map { MetricHistory(recordedIn: $0.metadata) } ?? MetricHistory()
+    if let reader {
+      warmStart = WarmStart(recordedIn: reader.metadata)
+    } else if schedule.lastStep != nil {
+      warmStart = WarmStart()  // Else it is the beginning of this very run.
+    }
     schedule.begin(
       at: reader.map { Int(clamping: $0.header.step) },
       epoch: reader.flatMap { Environment.completedEpochs(in: $0.metadata) }, history)
-    health.begin(history)
-    warmStart = reader.flatMap { WarmStart(recordedIn: $0.metadata) }
+    health.begin(reader?.metadata)
     self.savedStep = savedStep
     unsaved = nil
     isPostponed = false

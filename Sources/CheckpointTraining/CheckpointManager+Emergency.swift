@@ -8,6 +8,9 @@ public enum EmergencyResult: Sendable {
   case lastStepIsSaved(step: Int)
   /// The state of now was saved as `….ckpt.emergency`.
   case saved(SaveReceipt)
+  /// This run has failed at this step before, and what it had come to then is there: one is enough of a
+  /// run that is started again and again.
+  case isThereAlready(path: String)
   /// It could not be saved; earlier checkpoints are intact.
   case failed(any Error)
 }
@@ -46,6 +49,8 @@ extension CheckpointManager {
     if let savedStep, savedStep == schedule.lastStep, unsaved == nil {
       return .lastStepIsSaved(step: savedStep)
     }
+    let step = max(step, 0)
+    if let path = emergency(of: step) { return .isThereAlready(path: path) }
     do {
       let receipt = try keepingError(of: step) {
         objection = health.objection(to: metrics)
@@ -65,9 +70,17 @@ extension CheckpointManager {
       events.emit(.saved(receipt))
       return .saved(receipt)
     } catch {
-      if let error = error as? CheckpointError { events.emit(.failed(step: step, error)) }
       return .failed(error)
     }
+  }
+
+  /// The path of what this run has left at a step before.
+  private func emergency(of step: Int) -> String? {
+    guard let run = store.runIdentifier else { return nil }
+    return (try? store.entries())?.first { entry in
+      entry.role == .emergency && entry.step == UInt64(step) && entry.problem == nil
+        && entry.header?.runIdentifier == run
+    }?.path
   }
 
   /// As much of a description as a value has room for under strict limits.

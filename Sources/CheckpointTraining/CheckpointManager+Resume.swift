@@ -164,13 +164,16 @@ extension CheckpointManager {
       try plan.terms.requireContract(reader)
     }
     while let recovery = try store.recover(selection, passingOver: rejected, checking: check) {
+      let reader = recovery.reader
       restoringBegins()
       do {
-        let report = try restoration.restore(&trainer, from: recovery.reader)
+        let report = try restoration.restore(&trainer, from: reader)
+        // After one that did not pass, one that nobody can tell of is no better.
+        let isMetricNeeded = rejected.contains { $0.value.code == .unhealthy }
         return Restored(
-          reader: recovery.reader, skipped: recovery.skipped, report: report,
-          validation: try plan.validation?.validate(trainer, recovery.reader))
-      } catch let error as CheckpointError where plan.mayPassOver(error) {
+          reader: reader, skipped: recovery.skipped, report: report,
+          validation: try plan.validation?.validate(trainer, reader, isMetricNeeded))
+      } catch let error as CheckpointError where plan.mayPassOver(error, of: reader) {
         // It verified a moment ago: the disk is failing under it. Or it is not what it was.
         rejected[recovery.reader.path] = error
       }
@@ -200,7 +203,7 @@ extension CheckpointManager {
     }
     restoringBegins()
     let report = try restoration.restore(&trainer, from: reader)
-    let validation = try plan.validation?.validate(trainer, reader)
+    let validation = try plan.validation?.validate(trainer, reader, false)
     continueRun(from: reader, choice: .deliberate, isWhole: false)
     return ResumeResult(
       checkpoint: ResumedCheckpoint(reader),
@@ -256,9 +259,12 @@ private struct ResumePlan<Trainer> {
   var damaged = DamagedPolicy.leave
   var validation: ResumeValidation<Trainer>?
 
-  /// Whether an older checkpoint may be tried after an error of a restore.
-  func mayPassOver(_ error: CheckpointError) -> Bool {
-    error.code == .corrupted || (error.code == .unhealthy && validation?.onMismatch == .tryOlder)
+  /// Whether an older checkpoint may be tried after an error of a restore; not if the error is one of
+  /// another file that the program has read.
+  func mayPassOver(_ error: CheckpointError, of reader: CheckpointReader) -> Bool {
+    guard error.location?.path == reader.path else { return false }
+    return error.code == .corrupted
+      || (error.code == .unhealthy && validation?.onMismatch == .tryOlder)
   }
 }
 

@@ -17,7 +17,7 @@ extension CheckpointManager {
       var plan = try plan(state, step: step, metrics: metrics)
       if plan.metadata.unhealthyReason == nil, let scanner = health.scanner(of: plan) {
         try Self.unwrapping { try StatePlanning.write(state, plan: plan, to: scanner) }
-        plan.metadata.markUnhealthy(scanner.objection)
+        mark(step, metrics, scanner.objection).apply(to: &plan.metadata)
       }
       events.emit(
         .saveStarted(step: step, stateByteCount: plan.byteCount, isInBackground: false))
@@ -54,15 +54,23 @@ extension CheckpointManager {
     }
     guard let plan = staged else { return false }
     events.emit(.saveStarted(step: step, stateByteCount: plan.byteCount, isInBackground: true))
-    let scanner = plan.metadata.unhealthyReason == nil ? health.scanner(of: plan) : nil
-    background.begin(step: step, metrics: metrics, start: start) { [runner] arena, shouldHurry in
+    events.emit(
+      .copied(
+        step: step, byteCount: plan.byteCount,
+        blocked: .nanoseconds(store.options.device.timeSource.monotonic() - start)))
+    let (marked, question) = (mark(step, metrics, nil), stopWatch.question)
+    let expected = schedule.expectedDuration
+    background.begin(step: step, metrics: metrics, start: start) {
+      [runner, health] arena, isHurried in
       do {
         var plan = plan
-        if let scanner {
+        if plan.metadata.unhealthyReason == nil, let scanner = health.scanner(of: plan) {
           try arena.write(plan, to: scanner)
-          plan.metadata.markUnhealthy(scanner.objection)
+          marked.with(scanner.objection).apply(to: &plan.metadata)
         }
-        return try runner.save(plan, step: step, shouldHurry: shouldHurry) { sink in
+        return try runner.save(plan, step: step) {
+          isHurried() || question.request(expecting: expected) != nil
+        } write: { sink in
           try arena.write(plan, to: sink)
         }
       } catch {
@@ -72,20 +80,16 @@ extension CheckpointManager {
     }
     schedule.stagedMetrics = metrics
     schedule.saveReturned(began: start, succeeded: true)
-    events.emit(
-      .copied(
-        step: step, byteCount: plan.byteCount,
-        blocked: .nanoseconds(store.options.device.timeSource.monotonic() - start)))
     return true
   }
 
   /// Takes note of what a save came to.
   func note(_ result: SaveResult, step: Int, metrics: [String: Double]) {
     switch result {
-    case .saved:
+    case .saved(let receipt, _):
       unsaved = nil
       savedStep = step
-      schedule.history.add(metrics, step: step)
+      schedule.history.add(metrics, step: step, isHealthy: receipt.unhealthyReason == nil)
     case .failed(let error): unsaved = error
     }
   }
@@ -97,10 +101,12 @@ extension CheckpointManager {
       try requireBegun()
       return try body()
     } catch {
-      unsaved =
+      let reason =
         error as? CheckpointError
         ?? CheckpointError(
           .invalidState, "The state after step \(step) was not saved: save(to:) threw \(error).")
+      unsaved = reason
+      events.emit(.failed(step: step, reason))
       throw error
     }
   }
@@ -120,14 +126,18 @@ extension CheckpointManager {
   ) throws -> SavePlan {
     var plan = try StatePlanning.plan(state)
     for (name, value) in metrics { try plan.metadata.add(.metric, name, .float64(value)) }
-    var history = schedule.history
-    history.add(metrics, step: step)
-    history.record(in: &plan.metadata)
     contract.record(in: &plan.metadata)
-    plan.metadata.markUnhealthy(objection)
+    mark(step, metrics, objection).apply(to: &plan.metadata)
+    health.record(in: &plan.metadata)
     Environment.record(keeping, completedEpochs: schedule.lastEpoch, in: &plan.metadata)
-    warmStart?.record(in: &plan.metadata)
+    warmStart.record(in: &plan.metadata)
     return plan
+  }
+
+  /// What stands in a checkpoint of its health, and of what was measured on the way to it.
+  private func mark(_ step: Int, _ metrics: [String: Double], _ objection: String?) -> HealthMark {
+    HealthMark(
+      history: schedule.history, step: step, metrics: metrics, objection: objection)
   }
 
   /// Removes what the process that saved a checkpoint still had to remove when it died.
@@ -157,5 +167,24 @@ extension CheckpointManager {
     try requireEmpty()
     store.beginFreshRun()
     hasBegun = true
+  }
+}
+
+/// The health of a state, and the history that follows from it.
+private struct HealthMark {
+  let history: MetricHistory
+  let step: Int
+  let metrics: [String: Double]
+  var objection: String?
+
+  func with(_ objection: String?) -> HealthMark {
+    HealthMark(history: history, step: step, metrics: metrics, objection: objection)
+  }
+
+  func apply(to metadata: inout Metadata) {
+    var history = history
+    history.add(metrics, step: step, isHealthy: objection == nil)
+    history.record(in: &metadata)
+    metadata.markUnhealthy(objection)
   }
 }

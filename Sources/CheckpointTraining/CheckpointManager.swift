@@ -33,7 +33,7 @@ public final class CheckpointManager {
   var objection: String?
   var hasBegun = false
   /// What the run was begun from, if not from nothing.
-  var warmStart: WarmStart?
+  var warmStart = WarmStart()
   /// Whether a restore has begun and the run does not go on from it, or not yet.
   var isRestoredOnly = false
   /// The step of the state that was saved or restored last.

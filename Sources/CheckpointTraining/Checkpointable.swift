@@ -3,8 +3,9 @@
 /// A trainer conforms, and each of its parts may: ``StateWriter/scope(_:_:)`` composes them.
 ///
 /// Laws:
-/// - `save(to:)` is called twice in a row for each save, first to plan and then to write, on the
-///   thread that asked for the save. Both calls must make the same calls in the same order with the
+/// - `save(to:)` is called at least twice in a row for each save, first to plan and then to write, on
+///   the thread that asked for the save; once more where the state is checked, or written again. All
+///   of them must make the same calls in the same order with the
 ///   same names, shapes and values; so it must not change anything, and must not depend on the
 ///   order of a Dictionary or Set.
 /// - `restore(from:)` reads everything that `save(to:)` wrote, and leaves the state as it was when

@@ -1,4 +1,5 @@
 internal import CheckpointEngine
+internal import CheckpointFormat
 
 /// What makes a state unhealthy: it is saved all the same, and marked.
 ///
@@ -36,17 +37,22 @@ public struct HealthPolicy: Sendable {
 
   /// A metric is not far above what it was.
   ///
+  /// The last values are kept with each checkpoint, so that a resumed run knows them. Those that are too
+  /// high themselves do not count: what has gone wrong does not become the measure.
+  ///
   /// - Parameters:
   ///   - metric: Its name among the metrics of a step; a step without it is not checked.
   ///   - factor: It may be so many times the median of the last values.
-  ///   - window: How many values are looked at; with fewer than half as many nothing is said. After a
-  ///     resume they are those at the checkpoints before.
+  ///   - window: How many values are looked at; before there are ten, or as many as that, nothing is
+  ///     said.
   /// - Returns: The policy.
-  /// - Precondition: `factor` is above 1 and `window` at least 2.
+  /// - Precondition: `factor` is above 1, `window` from 2 to 4,096; the name has at most 4,000 bytes.
   public static func noSpike(
     of metric: String, above factor: Double, over window: Int = 50
   ) -> HealthPolicy {
-    precondition(factor > 1 && window >= 2, "a spike is more than one of several values")
+    precondition(
+      factor > 1 && (2...4096).contains(window), "a spike is more than one of several values")
+    precondition(metric.utf8.count <= 4000, "that cannot name a metric")
     var policy = HealthPolicy()
     policy.spikes = [Spike(metric: metric, factor: factor, window: window)]
     return policy
@@ -69,28 +75,42 @@ struct HealthMonitor {
 
   init(_ policy: HealthPolicy) { self.policy = policy }
 
-  /// Begins with what was measured before.
-  mutating func begin(_ history: MetricHistory) {
+  /// Begins with what was measured before; nil for a fresh run.
+  mutating func begin(_ metadata: Metadata?) {
     recent = [:]
-    for spike in policy.spikes {
-      for known in history.values[spike.metric] ?? [] { add(known.value, spike) }
+    guard let metadata else { return }
+    let history = MetricHistory(recordedIn: metadata)
+    for metric in Set(policy.spikes.map(\.metric)) {
+      // The run before may not have watched it; then what was measured at its saves must do.
+      let known =
+        Self.recorded(metric, in: metadata) ?? history.values[metric]?.map(\.value) ?? []
+      recent[metric] = known.filter(\.isFinite).suffix(longestWindow(of: metric))
     }
   }
 
   /// Takes note of what was measured at a step.
   mutating func observe(_ metrics: [String: Double]) {
-    for spike in policy.spikes {
-      if let value = metrics[spike.metric] { add(value, spike) }
+    for metric in Set(policy.spikes.map(\.metric)) {
+      guard let value = metrics[metric], value.isFinite,
+        policy.spikes.allSatisfy({ $0.metric != metric || excess(of: value, $0) == nil })
+      else { continue }
+      recent[metric, default: []].append(value)
+      if recent[metric, default: []].count > longestWindow(of: metric) {
+        recent[metric]?.removeFirst()
+      }
     }
   }
 
-  private mutating func add(_ value: Double, _ spike: HealthPolicy.Spike) {
-    guard value.isFinite else { return }
-    // Two policies may watch one metric.
-    let longest = policy.spikes.lazy.filter { $0.metric == spike.metric }.map(\.window).max() ?? 0
-    guard spike.window == longest else { return }
-    recent[spike.metric, default: []].append(value)
-    if recent[spike.metric, default: []].count > longest { recent[spike.metric]?.removeFirst() }
+  private func longestWindow(of metric: String) -> Int {
+    policy.spikes.lazy.filter { $0.metric == metric }.map(\.window).max() ?? 0
+  }
+
+  /// The median, if a value is too far above it.
+  private func excess(of value: Double, _ spike: HealthPolicy.Spike) -> Double? {
+    let known = (recent[spike.metric] ?? []).suffix(spike.window).sorted()
+    guard known.count >= min(spike.window, 10) else { return nil }
+    let median = known[known.count / 2]
+    return value > median + (spike.factor - 1) * abs(median) ? median : nil
   }
 
   /// What is wrong with the metrics of a step, by what was measured before it; nil if nothing is.
@@ -104,10 +124,7 @@ struct HealthMonitor {
     for spike in policy.spikes {
       guard let value = metrics[spike.metric] else { continue }
       guard value.isFinite else { return "the metric '\(spike.metric)' is \(value)" }
-      let known = (recent[spike.metric] ?? []).suffix(spike.window).sorted()
-      guard known.count >= max(2, spike.window / 2) else { continue }
-      let median = known[known.count / 2]
-      guard value > median + (spike.factor - 1) * abs(median) else { continue }
+      guard let median = excess(of: value, spike) else { continue }
       return "the metric '\(spike.metric)' is \(value), and was \(median) in the middle"
     }
     return nil
@@ -118,5 +135,28 @@ struct HealthMonitor {
     let selections = policy.finite
     guard !selections.isEmpty else { return nil }
     return FiniteScanner(plan) { name in selections.contains { $0.contains(name) } }
+  }
+}
+
+// MARK: In a checkpoint
+
+extension HealthMonitor {
+  private static let prefix = "recent_metric/"
+
+  /// Keeps the last values of what is watched.
+  func record(in metadata: inout Metadata) {
+    for (metric, values) in recent {
+      var bytes = ByteWriter(reservingCapacity: values.count * 8)
+      for value in values { bytes.append(value.bitPattern) }
+      metadata[.environment, Self.prefix + metric] = .bytes(bytes.bytes)
+    }
+  }
+
+  private static func recorded(_ metric: String, in metadata: Metadata) -> [Double]? {
+    guard case .bytes(let bytes)? = metadata[.environment, prefix + metric] else { return nil }
+    var reader = ByteReader(bytes.rawSpan, at: 0)
+    var values: [Double] = []
+    while let bits = try? reader.read(UInt64.self) { values.append(Double(bitPattern: bits)) }
+    return values
   }
 }

@@ -18,11 +18,11 @@ struct MetricHistory {
     direction == .lowest ? lowest[metric] : highest[metric]
   }
 
-  /// Adds what was measured at a save.
-  mutating func add(_ metrics: [String: Double], step: Int) {
+  /// Adds what was measured at a save; what an unhealthy state measures is not the best of anything.
+  mutating func add(_ metrics: [String: Double], step: Int, isHealthy: Bool) {
     for (name, value) in metrics {
       values[name, default: []].append(MetricValue(step: step, value: value))
-      guard !value.isNaN else { continue }
+      guard isHealthy, !value.isNaN else { continue }
       lowest[name] = lowest[name].map { min($0, value) } ?? value
       highest[name] = highest[name].map { max($0, value) } ?? value
     }

@@ -78,19 +78,27 @@ public enum RestoreStrictness: Hashable, Sendable {
   /// `restore(from:)` decides what it reads.
   case partial
   /// Of the selected part, every tensor and value is in both, with the same dtype and shape, and is
-  /// restored; all else stays as the program has it. Needs memory for a copy of what stays.
-  case selected(StateSelection)
-  /// As `selected`, but what differs stays as the program has it as well, and is reported.
-  case selectedWhereItFits(StateSelection)
+  /// restored; all else stays as the program has it.
+  ///
+  /// Of a tied tensor all names are selected if one is. Needs memory for a copy of what stays, or may.
+  case selected(StateSelection, misfits: MisfitPolicy = .refuse)
+
+  /// What becomes of a part that is selected and does not fit.
+  public enum MisfitPolicy: Hashable, Sendable {
+    /// It is an error, and nothing is restored.
+    case refuse
+    /// It stays as the program has it, and is reported.
+    case leave
+  }
 
   /// What is restored, for a restore that is not up to `restore(from:)`.
   var selection: StateSelection? {
     switch self {
     case .exact: .everything
     case .partial: nil
-    case .selected(let selection), .selectedWhereItFits(let selection): selection
+    case .selected(let selection, _): selection
     }
   }
 
-  var isLenient: Bool { if case .selectedWhereItFits = self { true } else { false } }
+  var isLenient: Bool { if case .selected(_, .leave) = self { true } else { false } }
 }

@@ -64,7 +64,8 @@ final class Restoration {
 
   private func newOffer(_ reader: CheckpointReader) throws(CheckpointError) -> StateOffer {
     var table = StateTable(reader)
-    try StateComparison.requireNotNewer(plan, table)
+    // Of a part, only the versions of that matter.
+    if live == nil { try StateComparison.requireNotNewer(plan, table) }
     try migrations.apply(to: &table)
     var offer = StateOffer(table)
     guard let selection = strictness.selection else { return offer }
@@ -72,7 +73,10 @@ final class Restoration {
       try offer.narrow(to: selection, plan, live, isLenient: strictness.isLenient)
     } else {
       offer.report.restored =
-        plan.entries.map(\.descriptor.name) + plan.metadata.entries(of: .state).map(\.name)
+        plan.entries.map(\.descriptor.name).filter { table.tensors[StateName($0)] != nil }
+        + plan.metadata.entries(of: .state).map(\.name).filter {
+          table.values[StateName($0)] != nil
+        }
     }
     try StateComparison.requireMatch(plan, offer.table)
     return offer

@@ -19,7 +19,8 @@ public struct ResumeValidation<Trainer> {
     case tryOlder
   }
 
-  /// The metric's name; a checkpoint without it is not validated.
+  /// The metric's name; a checkpoint without it is not validated, and not taken after one that did not
+  /// pass.
   public let metric: String
   /// How far the values may lie apart.
   public let tolerance: Double
@@ -48,10 +49,22 @@ public struct ResumeValidation<Trainer> {
 
   /// Measures, and compares with what a checkpoint says.
   ///
+  /// - Parameters:
+  ///   - trainer: What was restored.
+  ///   - reader: The checkpoint.
+  ///   - isNeeded: Whether a checkpoint without the metric does not pass.
   /// - Returns: What was found.
   /// - Throws: What `measure` throws; ``CheckpointError``: `.unhealthy` if the values differ.
-  func validate(_ trainer: Trainer, _ reader: CheckpointReader) throws -> ValidationResult {
-    guard let saved = reader.metadata.metrics[metric] else { return .notSaved }
+  func validate(
+    _ trainer: Trainer, _ reader: CheckpointReader, _ isNeeded: Bool
+  ) throws -> ValidationResult {
+    guard let saved = reader.metadata.metrics[metric] else {
+      guard isNeeded else { return .notSaved }
+      throw CheckpointError(
+        .unhealthy,
+        "\(escaped(reader.path)) has no '\(escaped(metric))' by which it could be validated.",
+        at: CheckpointError.Location(path: reader.path))
+    }
     let measured = try measure(trainer)
     let agrees =
       saved == measured || (saved.isNaN && measured.isNaN)

@@ -54,14 +54,17 @@ struct SaveRunner {
       guard case .failed(let error) = result, error.code == .outOfSpace,
         case .wait(let interval, let limit) = whenFull
       else { return result }
-      let waited = time.monotonic() - start
-      guard waited < limit.saveNanoseconds else { return result }
+      let now = time.monotonic()
+      let (waited, longest) = (now - start, max(limit, .zero).saveNanoseconds)
+      guard waited < longest else { return result }
       events.emit(.waitsForSpace(step: step, error, waited: .nanoseconds(waited)))
       // In short sleeps, so that a request to stop is noticed.
-      let end = time.monotonic() + max(interval, .milliseconds(1)).saveNanoseconds
-      while time.monotonic() < end {
+      var left = min(max(interval, .milliseconds(1)).saveNanoseconds, longest - waited)
+      while left > 0 {
         if shouldHurry() { return result }
-        time.sleep(min(end - time.monotonic(), 50_000_000))
+        let nap = min(left, 50_000_000)
+        time.sleep(nap)
+        left -= nap
       }
     }
   }

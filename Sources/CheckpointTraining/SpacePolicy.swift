@@ -72,7 +72,10 @@ extension CheckpointManager {
     let kept = keeping.boundedCount
     var total = size.multipliedReportingOverflow(by: UInt64(kept ?? keeping.countAtLeast))
     if total.overflow { total.partialValue = .max }
-    let keptByteCount = min(total.partialValue, max(keeping.byteBudget ?? .max, size))
+    // Without an end there is only the budget to go by.
+    let limit = max(keeping.byteBudget ?? .max, size)
+    let isOpen = kept == nil && keeping.byteBudget != nil
+    let keptByteCount = isOpen ? limit : min(total.partialValue, limit)
     let whole = [keptByteCount, size].saturatingSum
     let existing = try store.replaceableByteCount()
     return SpaceEstimate(

@@ -39,8 +39,10 @@ struct StateComparison {
     let comparison = try StateComparison(plan, table)
     // Reading any name of a tied tensor reads its bytes.
     let readNumbers = Set(usage.tensors.compactMap { table.tensors[$0]?.savedNumber })
+    let readRoots = Set(usage.tensors.compactMap { comparison.root(of: $0.text) })
     func isRead(_ name: StateName, _ tensor: TensorSource) -> Bool {
       usage.tensors.contains(name) || tensor.savedNumber.map(readNumbers.contains) ?? false
+        || comparison.root(of: name.text).map(readRoots.contains) ?? false
     }
     let tensors = table.tensors.filter { name, tensor in
       !isRead(name, tensor) && !left.contains(name) && !comparison.isExempt(name.text)
@@ -87,12 +89,7 @@ struct StateComparison {
   /// The innermost scope that both have decides, so that a new version of the trainer does not
   /// make its unchanged parts unchecked.
   private func isExempt(_ name: String) -> Bool {
-    var scope = name[...]
-    while let slash = scope.utf8.lastIndex(of: UInt8(ascii: "/")) {
-      scope = scope[..<slash]
-      if let isOlder = isOlder[StateName(String(scope))] { return isOlder }
-    }
-    return isOlder[StateName("")] ?? false
+    name.scopes.lazy.compactMap { isOlder[StateName($0)] }.first ?? false
   }
 
   private mutating func compareTensors() {

@@ -26,6 +26,11 @@ public struct StateMigration: Sendable {
 
   /// Declares the steps from one version to the next.
   public init(from version: Int, _ steps: StateStep...) {
+    self.init(from: version, steps: steps)
+  }
+
+  /// Declares the steps from one version to the next.
+  public init(from version: Int, steps: [StateStep]) {
     self.version = version
     self.steps = steps
   }

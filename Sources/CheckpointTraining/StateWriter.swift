@@ -82,7 +82,8 @@ public struct StateWriter {
   ///   - dtype: The type of one element.
   ///   - shape: Dimensions in elements; empty for a scalar.
   ///   - fill: Is given the offset in bytes of a range of the tensor and a buffer to fill with it.
-  ///     Ranges come in ascending order without gaps, in whole elements; what is left out is zero.
+  ///     Ranges come in ascending order without gaps, in whole elements, and may end early where the
+  ///     state is only looked at; what is left out is zero.
   ///     Not called in the planning pass.
   /// - Throws: What `fill` throws; errors of writing.
   public mutating func tensor(

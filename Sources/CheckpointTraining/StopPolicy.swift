@@ -85,7 +85,8 @@ public struct StopReport: Sendable {
   /// How much time was left for it; nil if nobody knows.
   public let timeLeft: Duration?
 
-  /// Whether the state after the last step is on disk.
+  /// Whether the state after the last step is on disk; of a manager that only reads, whether there is
+  /// nothing that it would have to save, which is so.
   public var isSaved: Bool {
     if case .failed = save { false } else { true }
   }

@@ -9,6 +9,14 @@ final class StopWatch {
   private let start: UInt64
   private var caught: [Int32] = []
 
+  /// Asks whether the run should stop; on any thread.
+  struct Question: Sendable {
+    fileprivate let policy: StopPolicy
+    fileprivate let now: @Sendable () -> UInt64
+    fileprivate let start: UInt64
+    fileprivate let isCatching: Bool
+  }
+
   /// Whether a watch of this process has caught signals: their old actions have one place.
   private static let isCatching = Atomic<Bool>(false)
 
@@ -55,6 +63,21 @@ final class StopWatch {
     Self.isCatching.store(false, ordering: .releasing)
   }
 
+  /// The question as it is now.
+  var question: Question {
+    Question(policy: policy, now: now, start: start, isCatching: !caught.isEmpty)
+  }
+
+  /// Why the run should stop now, and how many nanoseconds are left for a save, if that is known.
+  ///
+  /// - Parameter cost: How long a save is expected to take, in nanoseconds.
+  /// - Returns: Reason and time; nil if the run may go on.
+  func request(expecting cost: UInt64?) -> (reason: StopReason, left: UInt64?)? {
+    question.request(expecting: cost)
+  }
+}
+
+extension StopWatch.Question {
   /// Why the run should stop now, and how many nanoseconds are left for a save, if that is known.
   ///
   /// - Parameter cost: How long a save is expected to take, in nanoseconds.
@@ -77,7 +100,7 @@ final class StopWatch {
   }
 
   private func signal() -> (number: Int32, arrival: UInt64)? {
-    guard !caught.isEmpty else { return nil }
+    guard isCatching else { return nil }
     var arrival: UInt64 = 0
     // SAFETY: the function fills the number, which is ours.
     let number = unsafe checkpoint_signal_noted(&arrival)

@@ -4,18 +4,22 @@ internal import CheckpointFormat
 /// What a run was begun from that did not begin with nothing.
 struct WarmStart {
   private static let name = "warm_started_from"
-  /// Of the checkpoint.
-  let identifier: String
+  /// Of the checkpoints, in the order in which parts of them were taken.
+  private var identifiers: String?
 
-  init(_ reader: CheckpointReader) { identifier = reader.header.checkpointIdentifier.description }
+  init() {}
 
-  init?(recordedIn metadata: Metadata) {
-    guard case .string(let identifier)? = metadata[.environment, Self.name] else { return nil }
-    self.identifier = identifier
+  init(recordedIn metadata: Metadata) {
+    if case .string(let text)? = metadata[.environment, Self.name] { identifiers = text }
+  }
+
+  mutating func add(_ reader: CheckpointReader) {
+    let identifier = reader.header.checkpointIdentifier.description
+    identifiers = identifiers.map { $0 + " " + identifier } ?? identifier
   }
 
   func record(in metadata: inout Metadata) {
-    metadata[.environment, Self.name] = .string(identifier)
+    metadata[.environment, Self.name] = identifiers.map { .string($0) }
   }
 }
 
@@ -24,7 +28,7 @@ extension CheckpointManager {
   ///
   /// What is not selected stays as the program has it: the optimizer, the step, the position in the data.
   /// Nothing of the other run goes on; that this one began with it stands in each of its checkpoints. Call
-  /// it after a resume that began afresh, or instead of one.
+  /// it after a resume that began afresh, or instead of one; again for parts of several checkpoints.
   ///
   /// ```swift
   /// if try manager.resume(&trainer, from: .latest).checkpoint == nil {
@@ -36,8 +40,7 @@ extension CheckpointManager {
   ///   - trainer: Is restored in place, in part.
   ///   - path: A file, or a store of which the newest intact checkpoint is taken.
   ///   - selection: What is restored.
-  ///   - isLenient: Whether what does not fit, or is not in both, is left out and reported; otherwise it
-  ///     is an error.
+  ///   - misfits: What becomes of what does not fit, or is not in both.
   /// - Returns: What was restored, what is missing, unexpected, and left.
   /// - Throws: ``CheckpointError``: `.notEmpty` if the store has checkpoints and no resume began afresh
   ///   beside them; `.invalidState` if the run has saved or resumed already; as
@@ -45,7 +48,7 @@ extension CheckpointManager {
   @discardableResult
   public func warmStart<Trainer: Checkpointable>(
     _ trainer: inout Trainer, from path: String, restoring selection: StateSelection,
-    whereItFits isLenient: Bool = false
+    misfits: RestoreStrictness.MisfitPolicy = .refuse
   ) throws -> RestoreReport {
     settle()
     guard schedule.lastStep == nil, savedStep == nil, !isRestoredOnly else {
@@ -54,8 +57,7 @@ extension CheckpointManager {
         at: CheckpointError.Location(path: store.path))
     }
     if !hasBegun { try beginFreshRun(.nothing) }
-    let restoration = try Restoration(
-      of: trainer, isLenient ? .selectedWhereItFits(selection) : .selected(selection))
+    let restoration = try Restoration(of: trainer, .selected(selection, misfits: misfits))
     let reader: CheckpointReader
     if let other = try otherStore(at: path) {
       guard
@@ -72,7 +74,8 @@ extension CheckpointManager {
     restoringBegins()
     let report = try restoration.restore(&trainer, from: reader)
     isRestoredOnly = false
-    warmStart = WarmStart(reader)
+    warmStart.add(reader)
+    events.emit(.warmStarted(path: reader.path, report ?? RestoreReport()))
     return report ?? RestoreReport()
   }
 
@@ -82,16 +85,16 @@ extension CheckpointManager {
   ///   - trainer: Is restored in place, in part.
   ///   - path: A file, or a store of which the newest intact checkpoint is taken.
   ///   - selection: What is restored.
-  ///   - isLenient: Whether what does not fit is left out and reported.
+  ///   - misfits: What becomes of what does not fit.
   /// - Returns: As for the inout form.
   /// - Throws: As for the inout form.
   @discardableResult
   public func warmStart<Trainer: Checkpointable & AnyObject>(
     _ trainer: Trainer, from path: String, restoring selection: StateSelection,
-    whereItFits isLenient: Bool = false
+    misfits: RestoreStrictness.MisfitPolicy = .refuse
   ) throws -> RestoreReport {
     var reference = trainer
     return try warmStart(
-      &reference, from: path, restoring: selection, whereItFits: isLenient)
+      &reference, from: path, restoring: selection, misfits: misfits)
   }
 }

@@ -30,7 +30,7 @@ enum TrainCommand {
       }
     } catch {
       StandardStreams.writeError("train-lm: \(error)")
-      if let hint = hint(error) { StandardStreams.writeError(hint) }
+      if let hint = hint(error, options) { StandardStreams.writeError(hint) }
       return .failure
     }
     // Events that nobody got must not pass for a run that was reported.
@@ -39,8 +39,13 @@ enum TrainCommand {
   }
 
   /// What to type next, where the library can only say what to call.
-  private static func hint(_ error: any Error) -> String? {
-    switch (error as? CheckpointError)?.code {
+  private static func hint(_ error: any Error, _ options: TrainOptions) -> String? {
+    if let path = options.initialCheckpoint,
+      (error as? CheckpointError)?.location?.path.hasPrefix(path) == true
+    {
+      return "--init_from needs an intact checkpoint of a model of the same shape."
+    }
+    return switch (error as? CheckpointError)?.code {
     case .notEmpty:
       "Add --resume_from_checkpoint to go on, or --overwrite_output_dir to begin afresh."
     case .unsupported, .unreadable, .ambiguous:

@@ -152,6 +152,7 @@ struct TrainOptions {
       policy = policy + .best(1, of: metricForBest, bestDirection)
     }
     guard let budget = try parser.byteCount("save_byte_budget") else { return policy }
+    guard budget > 0 else { throw UsageError("--save_byte_budget: nothing fits into 0 bytes.") }
     return policy.withinBudget(ofBytes: budget)
   }
 

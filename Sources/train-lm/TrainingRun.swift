@@ -69,18 +69,23 @@ struct TrainingRun {
       try stop(reason, isSaved: true)
       return false
     }
+    let stopped: StopReport?
     do {
-      if try train() { return false }
+      stopped = try train()
     } catch {
       saveEmergency(because: error)
       throw error
+    }
+    if let stopped {
+      try stop(stopped.reason, isSaved: stopped.isSaved)
+      return false
     }
     try finish()
     return true
   }
 
-  /// Trains to the last step; returns true if it was stopped before.
-  private mutating func train() throws -> Bool {
+  /// Trains to the last step; returns why it was stopped before, if it was.
+  private mutating func train() throws -> StopReport? {
     while trainer.step < options.configuration.maxSteps {
       let (loss, learningRate) = trainer.trainStep()
       progress.step(trainer.step, loss: trainer.smoothedLoss, evalLoss: evalLoss)
@@ -91,12 +96,9 @@ struct TrainingRun {
       lastLoss = loss
       let isLast = trainer.step == options.configuration.maxSteps
       if trainer.step % options.evalSteps == 0 || isLast { evaluate() }
-      if let stopped = try saveIfDue(loss: loss) {
-        try stop(stopped.reason, isSaved: stopped.isSaved)
-        return true
-      }
+      if let stopped = try saveIfDue(loss: loss) { return stopped }
     }
-    return false
+    return nil
   }
 
   /// Leaves what the run has come to, for a person to look at.
@@ -106,6 +108,8 @@ struct TrainingRun {
     case .saved(let receipt):
       emit(.emergency(receipt))
       progress.note("What the run had come to is in \(escaped(receipt.path)).")
+    case .isThereAlready(let path):
+      progress.note("The run failed at this step before: see \(escaped(path)).")
     case .failed(let error): progress.note("What the run had come to could not be saved. \(error)")
     }
   }

@@ -62,6 +62,32 @@ import Testing
     #expect(try steps() == [1, 3])
   }
 
+  @Test func theBestDoNotGoForABudgetThatCannotBeMet() throws {
+    let store = try disk.writer()
+    try save(1...4, to: store)
+    try disk.put(checkpointName(9, 9) + ".damaged", [UInt8](repeating: 0, count: 9 * Int(size)))
+    let best = RetentionPolicy.best(1, of: "loss", .lowest)
+    let report = store.retain((.all + best).withinBudget(ofBytes: 3 * size))
+    #expect(report.warnings.count == 1)
+    #expect(try steps() == [2, 4, 9])
+  }
+
+  @Test func whatFitsIsNotReadToFindThatOut() throws {
+    try save(1...20, to: disk.writer())
+    let store = try disk.writer()
+    store.continueRun(from: try #require(try store.recover()).reader, choice: .automatic)
+    func readsOfRetention(_ budget: UInt64) -> Int {
+      let start = disk.operationCount
+      _ = store.finishRetention(.all.withinBudget(ofBytes: budget))
+      return disk.operations[start...].count { $0.kind == .read }
+    }
+    // Headers alone, and then what goes and the two that must stay.
+    let headers = readsOfRetention(20 * size)
+    #expect(headers <= 3 * 20)
+    #expect(readsOfRetention(18 * size) < headers * 4)
+    #expect(try steps() == Array(3...20))
+  }
+
   @Test func filesInEveryConditionCount() throws {
     let store = try disk.writer()
     try save(1...4, to: store)
@@ -94,6 +120,8 @@ import Testing
     #expect(RetentionPolicy(recordedIn: metadata) == small + large)
     metadata = Metadata()
     (small + .all).record(in: &metadata)
-    #expect(RetentionPolicy(recordedIn: metadata) == .all.withinBudget(ofBytes: 10))
+    #expect(RetentionPolicy(recordedIn: metadata) == small + .all)
+    // A reader that does not know it sees no rule, and removes nothing.
+    #expect(metadata[.environment, "retention_last"] == nil)
   }
 }

@@ -94,6 +94,23 @@ import Testing
     #expect(table.values[StateName("b/n")] == .int64(7))
   }
 
+  @Test func selectionsAndAliases() throws {
+    var table = try table()
+    try table.apply(.cast("x", to: .float32), in: "a")
+    try table.apply(.cast(.matching("**/x", "**/tied"), to: .float64), in: "")
+    #expect(table.tensors[StateName("a/x")]?.descriptor.dtype == .float64)
+    // What is no float stays.
+    #expect(table.tensors[StateName("b/x")]?.descriptor.dtype == .int16)
+    try table.apply(.alias("y", of: "x"), in: "b")
+    #expect(
+      table.tensors[StateName("b/y")]?.savedNumber == table.tensors[StateName("b/x")]?.savedNumber)
+    try table.apply(.drop(.matching("n", "t*")), in: "b")
+    #expect(names(table) == ["a/n", "a/tied", "a/x", "b/x", "b/y"])
+    // A step that fails leaves what was there.
+    #expect(throws: CheckpointError.self) { try table.apply(.drop("nothing"), in: "b") }
+    #expect(names(table).count == 5)
+  }
+
   private struct Failure: Error {}
 
   @Test func whatCannotBeDoneNamesTheStep() throws {

@@ -108,6 +108,23 @@ import Testing
     }
   }
 
+  @Test func largeIntegersAreRoundedOnce() throws {
+    var generator = SeededGenerator(8)
+    let ties: [Int64] = [
+      1 << 60 | 1 << 36 | 1, 1 << 60 | 1 << 36, 1 << 53 | 1, .max, .min, .min + 1,
+    ]
+    let random = (0..<5000).map { _ in
+      Int64(bitPattern: generator.bytes(8).reduce(0) { $0 << 8 | UInt64($1) })
+    }
+    for value in ties + random {
+      let input = bytes([value])
+      #expect(try cast(input, .int64, .float32) == bytes([Float(value).bitPattern]), "\(value)")
+      #expect(try cast(input, .int64, .float64) == bytes([Double(value).bitPattern]))
+      let unsigned = UInt64(bitPattern: value)
+      #expect(try cast(bytes([unsigned]), .uint64, .float32) == bytes([Float(unsigned).bitPattern]))
+    }
+  }
+
   @Test func integersFitOrAreRefused() throws {
     #expect(try cast(bytes([Int32](arrayLiteral: -128, 127)), .int32, .int8) == [128, 127])
     #expect(try cast(bytes([UInt8.max]), .uint8, .int64) == bytes([Int64(255)]))

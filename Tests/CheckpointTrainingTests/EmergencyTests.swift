@@ -76,6 +76,30 @@ struct EmergencyTests {
     #expect(emergencies.count == 1)
   }
 
+  @Test func aRunThatFailsAgainAtTheSameStepLeavesOne() throws {
+    try disk.train(1)
+    var results: [EmergencyResult] = []
+    for _ in 0..<3 {
+      let manager = try disk.manager(saving: .manual)
+      var trainer = ToyTrainer()
+      try manager.resume(&trainer, from: .latest)
+      try manager.stepCompleted(2, state: trainer)
+      results.append(manager.saveEmergency(trainer, step: 2, because: TrainerError()))
+    }
+    #expect(emergencies.count == 1)
+    guard case .saved(let receipt) = results[0], case .isThereAlready(let path) = results[2] else {
+      throw TrainerError()
+    }
+    #expect(path == receipt.path)
+    // Another run at that step is another matter, and a step may be wrong.
+    let manager = try disk.manager(saving: .manual)
+    var trainer = ToyTrainer()
+    try manager.resume(&trainer, from: .never)
+    _ = manager.saveEmergency(ToyTrainer(), step: -2, because: TrainerError())
+    _ = manager.saveEmergency(ToyTrainer(), step: 2, because: TrainerError())
+    #expect(emergencies.count == 3)
+  }
+
   @Test func whatCannotBeSavedIsToldAndNotThrown() throws {
     let manager = try disk.manager()
     disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])

@@ -41,6 +41,7 @@ struct EventTests {
     case .skipped(let step): "skipped \(step)"
     case .stopRequested(let reason): "stop \(reason)"
     case .warning(let text): "warning \(text.prefix(20))"
+    case .warmStarted(let path, let report): "warm \(path.suffix(12)) \(report.restored.count)"
     }
   }
 

@@ -101,30 +101,75 @@ struct HealthTests {
       try reasons() == [nil, "the metric 'loss' is nan", "the metric 'loss' is -inf"])
   }
 
-  @Test func aSpikeIsFarAboveTheMedian() throws {
+  @Test func aSpikeIsFarAboveTheMedianAndDoesNotBecomeTheMeasure() throws {
     let manager = try manager(.noSpike(of: "loss", above: 2, over: 4))
-    let losses = [9.0, 4, 4, 4, 4, 7.9, 8.1, 4, .nan, 4]
+    let losses = [9.0, 4, 4, 4, 4, 7.9, 8.1, 4, .nan, 4, 100, 100, 100, 100, 100, 4]
     for (step, loss) in losses.enumerated() {
       try manager.stepCompleted(
         step + 1, state: ToyTrainer(), metrics: ["loss": loss, "other": 1e9])
     }
-    try manager.stepCompleted(11, state: ToyTrainer())
+    try manager.stepCompleted(20, state: ToyTrainer())
     let marked = try reasons().enumerated().filter { $0.element != nil }.map(\.offset)
-    #expect(marked == [6, 8])
+    #expect(marked == [6, 8, 10, 11, 12, 13, 14])
   }
 
-  @Test func theMedianIsKnownAfterAResume() throws {
+  @Test func theLastValuesAreKnownAfterAResume() throws {
+    func resumed(_ health: HealthPolicy) throws -> CheckpointManager {
+      let manager = try disk.manager(saving: .every(steps: 20), checking: health)
+      var trainer = ToyTrainer()
+      try manager.resume(&trainer, from: .latest)
+      return manager
+    }
     do {
-      let manager = try manager(.noSpike(of: "loss", above: 2, over: 4))
-      for step in 1...4 {
-        try manager.stepCompleted(step, state: ToyTrainer(), metrics: ["loss": 1])
+      // Watched, and saved at two steps of forty.
+      let manager = try resumed(.noSpike(of: "loss", above: 2, over: 15))
+      for step in 1...40 {
+        try manager.stepCompleted(
+          step, state: ToyTrainer(), metrics: ["loss": step % 20 == 0 ? 50 : 1])
       }
     }
-    let manager = try manager(.noSpike(of: "loss", above: 2, over: 4))
-    var trainer = ToyTrainer()
-    try manager.resume(&trainer, from: .latest)
-    try manager.stepCompleted(5, state: trainer, metrics: ["loss": 3])
+    func save(_ step: Int, _ metrics: [String: Double], _ health: HealthPolicy) throws {
+      try resumed(health).save(ToyTrainer(), step: step, metrics: metrics)
+    }
+    try save(41, ["loss": 3], .noSpike(of: "loss", above: 2, over: 15))
     #expect(try reasons().last == "the metric 'loss' is 3.0, and was 1.0 in the middle")
+    // A metric that nobody watched before is known from the saves.
+    for step in 42...43 { try save(step, ["other": 1], .none) }
+    try save(44, ["other": 2.5], .noSpike(of: "other", above: 2, over: 2))
+    #expect(try reasons().last == "the metric 'other' is 2.5, and was 1.0 in the middle")
+  }
+
+  @Test(arguments: [SaveMode.blocking, .background()])
+  func whatAnUnhealthyStateMeasuresIsNoRecord(mode: SaveMode) throws {
+    let policy = SavePolicy.onImprovement(of: "loss", .lowest)
+    let manager = try disk.manager(saving: policy, mode: mode, checking: .finite)
+    var trainer = ToyTrainer()
+    try manager.stepCompleted(1, state: trainer, metrics: ["loss": 5])
+    trainer.weights[0] = .nan
+    try manager.stepCompleted(2, state: trainer, metrics: ["loss": 1])
+    // What was said of a save in the background counts from the next step on.
+    if mode != .blocking { try manager.prewarm(trainer) }
+    trainer.weights[0] = 0
+    try manager.stepCompleted(3, state: trainer, metrics: ["loss": 4])
+    try manager.finish()
+    #expect(try reasons().map { $0 == nil } == [true, false, true])
+    var next = ToyTrainer()
+    let resumed = try disk.copy().manager(saving: policy)
+    try resumed.resume(&next, from: .latest)
+    guard case .saved = try resumed.stepCompleted(4, state: next, metrics: ["loss": 3]) else {
+      throw TrainerError()
+    }
+  }
+
+  @Test func nothingIsSaidBeforeEnoughIsKnown() throws {
+    let manager = try manager(.noSpike(of: "loss", above: 2))
+    for step in 1...10 {
+      try manager.stepCompleted(step, state: ToyTrainer(), metrics: ["loss": step == 10 ? 99 : 1])
+    }
+    try manager.stepCompleted(11, state: ToyTrainer(), metrics: ["loss": 1])
+    try manager.stepCompleted(12, state: ToyTrainer(), metrics: ["loss": 99])
+    #expect(try reasons().compactMap { $0 }.count == 1)
+    #expect(try reasons().last != .some(nil))
   }
 
   @Test func aRunGoesBackBehindWhatWentWrong() throws {

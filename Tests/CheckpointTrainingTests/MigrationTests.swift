@@ -150,6 +150,69 @@ struct MigrationTests {
     #expect(error.message.contains("declares no migration from 1"))
   }
 
+  /// The head is tied from version 2 on; in version 3 both are made of one.
+  private struct Tied: Checkpointable {
+    static var stateVersion: Int { 3 }
+    static var stateMigrations: [StateMigration] {
+      let double: @Sendable ([[UInt8]]) -> [UInt8] = { $0[0] + $0[0] }
+      return [
+        StateMigration(from: 1, .drop("junk"), .drop("old"), .alias("head", of: "w")),
+        StateMigration(
+          from: 2,
+          steps: ["head", "w"].map { .make($0, dtype: .float64, shape: [12], of: ["w"], double) }),
+      ]
+    }
+    var w = [Double](repeating: 0, count: 12)
+    func save(to state: inout StateWriter) throws {
+      try state.tensor("w", w)
+      try state.alias("head", of: "w")
+    }
+    mutating func restore(from state: StateReader) throws { w = try state.tensor("w") }
+  }
+
+  @Test func tiedTensorsAreMigratedTogether() throws {
+    try disk.manager().saved(Version1(), step: 1)
+    var tied = Tied()
+    try disk.manager().resume(&tied, from: .latest)
+    #expect(tied.w == [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6])
+  }
+
+  private struct Scoped<Part: Checkpointable, Root: Versioned>: Checkpointable {
+    static var stateVersion: Int { Root.version }
+    var part: Part
+    func save(to state: inout StateWriter) throws {
+      try state.scope("part", part)
+      try state.value("root", 1)
+    }
+    mutating func restore(from state: StateReader) throws { try state.scope("part", &part) }
+  }
+  private protocol Versioned { static var version: Int { get } }
+  private enum One: Versioned { static let version = 1 }
+  private enum Two: Versioned { static let version = 2 }
+
+  @Test func onlyTheVersionsOfWhatIsWantedMatter() throws {
+    let part = StateSelection.matching("part/**")
+    for isNewer in [false, true] {
+      let disk = SimulatedDisk()
+      var toy = ToyTrainer()
+      if isNewer {
+        try disk.manager().saved(Scoped<ToyTrainer, Two>(part: .trained(2)), step: 1)
+        var trainer = Scoped<ToyTrainer, One>(part: toy)
+        try disk.manager().resume(&trainer, from: .latest, strictness: .selected(part))
+        toy = trainer.part
+        #expect(
+          try checkpointError { try disk.manager().resume(&trainer, from: .latest) }.message
+            .contains("newer version"))
+      } else {
+        try disk.manager().saved(Scoped<ToyTrainer, One>(part: .trained(2)), step: 1)
+        var trainer = Scoped<ToyTrainer, Two>(part: toy)
+        try disk.manager().resume(&trainer, from: .latest, strictness: .selected(part))
+        toy = trainer.part
+      }
+      #expect(toy == .trained(2))
+    }
+  }
+
   private struct Misfit: Checkpointable {
     static var stateVersion: Int { 2 }
     static var stateMigrations: [StateMigration] {

@@ -110,13 +110,66 @@ struct SelectionTests {
     var net = Net()
     let report = try #require(
       try device.manager().resume(
-        &net, from: .latest, strictness: .selectedWhereItFits(.everything)
+        &net, from: .latest, strictness: .selected(.everything, misfits: .leave)
       ).restored)
     #expect(net == Net(weight: [5, 6, 7]))
-    #expect(report.restored == ["model/weight"])
+    // The head is tied to the weight: it comes with it, whether the file has its name or not.
+    #expect(report.restored == ["model/head", "model/weight"])
     #expect(report.unexpected == ["model/bias", "model/extra", "step"])
-    #expect(report.missing == ["model/bias", "model/head", "optimizer/weight", "step"])
+    #expect(report.missing == ["model/bias", "optimizer/weight", "step"])
     #expect(report.left.isEmpty)
+  }
+
+  @Test func aPatternThatFindsNothingIsAnError() throws {
+    try save(trained)
+    for strictness in [
+      RestoreStrictness.selected(.matching("modle/**")), .selected(.matching([])),
+      .selected(.matching("modle/**"), misfits: .leave),
+    ] {
+      var net = Net()
+      let error = try checkpointError {
+        try disk.manager().resume(&net, from: .latest, strictness: strictness)
+      }
+      #expect(error.code == .incompatibleState && error.message.contains("Check the patterns"))
+      #expect(net == Net())
+    }
+  }
+
+  @Test func tiedNamesAreRestoredTogetherWhicheverIsSelected() throws {
+    try save(trained)
+    for selection in [
+      StateSelection.matching("model/head"), .matching("model/weight"),
+      .matching("model/**").excluding("model/head", "model/bias"),
+    ] {
+      var net = Net()
+      let report = try disk.manager().resume(
+        &net, from: .latest, strictness: .selected(selection)
+      ).restored
+      #expect(net == Net(weight: [5, 6, 7]))
+      #expect(report?.restored == ["model/head", "model/weight"])
+    }
+  }
+
+  @Test func whatIsTiedOnOneSideOnlyStaysWhereThatWasAsked() throws {
+    let untied = ScriptedState(onSave: { state in
+      try state.tensor("model/weight", [Float]([5, 6, 7]))
+      try state.tensor("model/head", [Float]([8, 9, 9]))
+      try state.tensor("model/bias", [Float]([8]))
+    })
+    try disk.manager().saved(untied, step: 1)
+    var net = Net()
+    let part = StateSelection.matching("model/**")
+    let error = try checkpointError {
+      try disk.manager().resume(&net, from: .latest, strictness: .selected(part))
+    }
+    #expect(error.message.contains("is tied to"))
+    let report = try disk.manager().resume(
+      &net, from: .latest, strictness: .selected(part, misfits: .leave)
+    ).restored
+    #expect(net == Net(bias: [8]))
+    #expect(report?.restored == ["model/bias"])
+    #expect(report?.unexpected == ["model/weight", "model/head"])
+    #expect(report?.missing == ["model/head", "model/weight"])
   }
 
   @Test(arguments: [
@@ -125,6 +178,7 @@ struct SelectionTests {
     ("a/*/c", "a/b/c", true), ("a/*/c", "a/b/b/c", false), ("a/*", "a/", true),
     ("*.weight", "blocks.3.weight", true), ("*a*b*", "xxaxxbxx", true), ("*a*b", "abab", true),
     ("*a*b", "aba", false), ("**", "", true), ("é", "e\u{301}", false), ("a/**/**/b", "a/b", true),
+    ("**/a/**/a/**/b", "a/a/a/a/a/a/b", true), ("**/a/**/c", "a/b/a/b", false),
   ])
   func patternsMatchPaths(_ pattern: String, _ name: String, _ isMatch: Bool) {
     #expect(StateSelection.matching(pattern).contains(name) == isMatch)
@@ -206,7 +260,7 @@ struct SelectionTests {
       }
       #expect(error.code == .incompatibleState && larger == Net(extra: [1]))
       let report = try manager.warmStart(
-        &larger, from: "/base", restoring: .matching("model/**"), whereItFits: true)
+        &larger, from: "/base", restoring: .matching("model/**"), misfits: .leave)
       #expect(report.missing == ["model/extra"] && larger.weight == [5, 6, 7])
       try manager.saved(larger, step: 1)
     }

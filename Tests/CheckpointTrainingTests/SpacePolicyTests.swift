@@ -29,6 +29,7 @@ struct SpacePolicyTests {
       (.last(3), 3, 3), (.last(2) + .best(3, of: "loss", .lowest), 5, 5), (.last(1), 1, 1),
       (.all, nil, 1), (.last(2) + .every(steps: 5), nil, 2), (.within(.seconds(9)), nil, 1),
       (.last(9).withinBudget(ofBytes: 4 * size), 9, 4), (.last(9).withinBudget(ofBytes: 1), 9, 1),
+      (.all.withinBudget(ofBytes: 50 * size), nil, 50),
     ]
     for (keeping, count, files) in cases {
       let estimate = try estimate(keeping)
@@ -117,6 +118,42 @@ struct SpacePolicyTests {
       space: SpacePolicy(whenFull: .wait(every: .seconds(10), atMost: .seconds(3600))))
     disk.faultPlan = FaultPlan([.init(.write, .error(EIO), .always)])
     #expect(try manager.failure(ToyTrainer(), step: 1).code == .io)
+  }
+
+  @Test func aRequestToStopEndsTheWaitOfTheBackgroundWhileTrainingWaitsForIt() throws {
+    let manager = try disk.manager(
+      mode: .background(whenBusy: .wait), stopping: StopPolicy(after: .seconds(60)),
+      space: SpacePolicy(whenFull: .wait(every: .seconds(1), atMost: .seconds(100_000_000))))
+    disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])
+    try manager.stepCompleted(1, state: ToyTrainer())
+    // Training is kept from going on by the first save, until the time is up.
+    _ = try manager.stepCompleted(2, state: ToyTrainer())
+    #expect(try checkpointError { try manager.finish() }.code == .outOfSpace)
+    #expect(disk.device.timeSource.monotonic() < UInt64(Int64.max))
+  }
+
+  @Test func aManagerThatIsReleasedDoesNotWait() throws {
+    disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])
+    do {
+      let manager = try disk.manager(
+        mode: .background(),
+        space: SpacePolicy(whenFull: .wait(every: .seconds(1), atMost: .seconds(100_000_000))))
+      try manager.stepCompleted(1, state: ToyTrainer())
+    }
+    #expect(disk.checkpoints().isEmpty && disk.temporaries().isEmpty)
+  }
+
+  @Test(arguments: [
+    (Duration.seconds(Int64.max), Duration.seconds(5)), (.zero, .milliseconds(20)),
+    (.seconds(1), .seconds(-5)), (.seconds(-1), .milliseconds(3)),
+  ])
+  func extremeTimesNeitherTrapNorWaitLonger(every: Duration, atMost: Duration) throws {
+    let manager = try disk.manager(
+      space: SpacePolicy(whenFull: .wait(every: every, atMost: atMost)))
+    disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])
+    let start = disk.device.timeSource.monotonic()
+    #expect(try manager.failure(ToyTrainer(), step: 1).code == .outOfSpace)
+    #expect(disk.device.timeSource.monotonic() - start < 6_000_000_000)
   }
 
   @Test(arguments: [SaveMode.blocking, .background()])

@@ -89,6 +89,39 @@ struct ValidationTests {
     #expect(disk.checkpoints().count == 1)
   }
 
+  @Test func afterOneThatDidNotPassOneThatNobodyCanTellOfIsNotTaken() throws {
+    do {
+      let manager = try disk.manager()
+      try manager.saved(ToyTrainer.trained(1), step: 1, metrics: ["loss": Self.loss(.trained(1))])
+      try manager.saved(ToyTrainer.trained(2), step: 2)
+      try manager.saved(ToyTrainer.trained(3), step: 3, metrics: ["loss": 99])
+    }
+    var trainer = ToyTrainer()
+    let result = try resume(&trainer, .tryOlder)
+    #expect(result.checkpoint?.step == 1)
+    #expect(result.skipped.last?.reason.message.contains("by which it could be validated") == true)
+  }
+
+  @Test func anErrorOfAnotherFileCondemnsNothing() throws {
+    try save(offBy: [0, 0])
+    try disk.manager("/other").saved(ToyTrainer(), step: 1)
+    let path = checkpointPath(step: 1, generation: 1, in: "/other")
+    try disk.damage(path)
+    let manager = try disk.manager()
+    var trainer = ToyTrainer()
+    let error = try checkpointError {
+      try manager.resume(
+        &trainer, from: .latest, damaged: .setAside,
+        validating: ResumeValidation("loss", onMismatch: .tryOlder) { [disk] _ in
+          let reader = try CheckpointReader.open(path: path, on: disk.device, threads: 1)
+          if let finding = reader.verify(.full).findings.first { throw finding }
+          return 0
+        })
+    }
+    #expect(error.code == .corrupted && error.location?.path == path)
+    #expect(disk.checkpoints().count == 2)
+  }
+
   @Test func whereNonePassesTheRunStops() throws {
     try save(offBy: [1, 1])
     var trainer = ToyTrainer()

@@ -45,6 +45,29 @@ public struct StateStep: Sendable, CustomStringConvertible {
     }
   }
 
+  /// Converts the elements of all selected tensors of floats; none may be no step at all.
+  public static func cast(_ selection: StateSelection, to dtype: DType) -> StateStep {
+    StateStep("cast all selected floats to \(dtype.name)") { (table) throws(CheckpointError) in
+      for name in table.names where selection.contains(name) {
+        if try table.tensor(name).descriptor.dtype.isFloat { try table.cast(name, to: dtype) }
+      }
+    }
+  }
+
+  /// Removes all selected tensors and values.
+  public static func drop(_ selection: StateSelection) -> StateStep {
+    StateStep("drop all selected") { (table) throws(CheckpointError) in table.drop(selection) }
+  }
+
+  /// Gives a tensor a second name that shares its bytes, for weights that are tied from now on.
+  public static func alias(_ name: String, of original: String) -> StateStep {
+    StateStep("alias \(name) of \(original)") { (table) throws(CheckpointError) in
+      var tensor = try table.tensor(original)
+      tensor.descriptor.name = table.prefix + name
+      try table.add(tensor)
+    }
+  }
+
   /// Adds a value, which must not be there.
   public static func add(_ name: String, value: MetadataValue) -> StateStep {
     StateStep("add \(name)") { (table) throws(CheckpointError) in try table.add(name, value) }
@@ -116,9 +139,12 @@ extension StateTable {
   ///   - scope: The path of the scope; empty for the whole state.
   /// - Throws: ``CheckpointError``: `.incompatibleState` if what the step needs is not there.
   package mutating func apply(_ step: StateStep, in scope: String) throws(CheckpointError) {
-    var scoped = ScopedTable(table: self, prefix: scope.isEmpty ? "" : scope + "/", step: step)
+    var scoped = ScopedTable(
+      table: StateTable(path: path), prefix: scope.isEmpty ? "" : scope + "/", step: step)
+    // Exchanged, so that there is one reference and nothing is copied.
+    swap(&self, &scoped.table)
+    defer { swap(&self, &scoped.table) }
     try step.apply(to: &scoped)
-    self = scoped.table
   }
 }
 
@@ -139,6 +165,25 @@ struct ScopedTable {
 
   mutating func rename(_ name: String, to target: String) throws(CheckpointError) {
     guard try table.rename(prefix + name, to: prefix + target) else { throw missing(name) }
+  }
+
+  /// The names of the tensors of the scope.
+  var names: [String] {
+    table.tensors.keys.filter { $0.text.utf8.starts(with: prefix.utf8) }.map(within)
+  }
+
+  private func within(_ path: StateName) -> String {
+    String(decoding: path.text.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+  }
+
+  mutating func drop(_ selection: StateSelection) {
+    let paths = Set(table.tensors.keys).union(table.values.keys).filter { path in
+      path.text.utf8.starts(with: prefix.utf8) && selection.contains(within(path))
+    }
+    for path in paths {
+      table.set(TensorSource?.none, named: path.text)
+      table.set(MetadataValue?.none, named: path.text)
+    }
   }
 
   mutating func drop(_ name: String) throws(CheckpointError) {
@@ -184,7 +229,7 @@ struct ScopedTable {
   ) throws(CheckpointError) {
     var known: [String: MetadataValue] = [:]
     for (path, value) in table.values where path.text.utf8.starts(with: prefix.utf8) {
-      known[String(decoding: path.text.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)] = value
+      known[within(path)] = value
     }
     do {
       table.set(try body(known), named: prefix + name)
@@ -208,5 +253,14 @@ struct ScopedTable {
 
   private func failure(_ what: String) -> CheckpointError {
     table.failure("the step '\(escaped(step.description))' does not work: \(what)")
+  }
+}
+
+extension DType {
+  fileprivate var isFloat: Bool {
+    switch self {
+    case .float16, .bfloat16, .float32, .float64: true
+    default: false
+    }
   }
 }

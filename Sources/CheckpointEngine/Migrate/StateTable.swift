@@ -9,6 +9,9 @@ package struct StateTable: Sendable {
   /// The versions of the scopes; that of the whole state has the empty name.
   package private(set) var versions: [StateName: Int] = [:]
 
+  /// Nothing.
+  init(path: String) { self.path = path }
+
   /// What a file holds.
   package init(_ reader: CheckpointReader) {
     path = reader.path

@@ -112,7 +112,12 @@ package struct TensorCast {
     case .uint16: integer(number, UInt16.self).map { UInt64($0) }
     case .uint32: integer(number, UInt32.self).map { UInt64($0) }
     case .uint64: integer(number, UInt64.self)
-    case .float64: real(number).bitPattern
+    case .float64:
+      switch number {
+      case .signed(let value): Double(value).bitPattern
+      case .unsigned(let value): Double(value).bitPattern
+      case .float(let value): value.bitPattern
+      }
     case .float32:
       finite(number) {
         UInt64(Float($0).bitPattern)
@@ -143,12 +148,22 @@ package struct TensorCast {
     }
   }
 
+  /// The number as a Double that a narrower type rounds as if it were the number itself.
   private func real(_ number: Number) -> Double {
     switch number {
-    case .signed(let value): Double(value)
-    case .unsigned(let value): Double(value)
+    case .signed(let value):
+      value < 0 ? -Self.roundedToOdd(value.magnitude) : Self.roundedToOdd(value.magnitude)
+    case .unsigned(let value): Self.roundedToOdd(value)
     case .float(let value): value
     }
+  }
+
+  /// The first 53 bits, the last of which says whether others were set.
+  private static func roundedToOdd(_ value: UInt64) -> Double {
+    let surplus = max(0, 64 - value.leadingZeroBitCount - 53)
+    let kept = (value >> UInt64(surplus)) << UInt64(surplus)
+    let whole = Double(kept)
+    return kept == value ? whole : Double(bitPattern: whole.bitPattern | 1)
   }
 
   private func finite(

@@ -16,6 +16,11 @@ extension CheckpointStore {
     var seen: Set<Identifier> = []
     let acknowledged = lastAcknowledged(run, listing)
     var isCovered = false
+    /// Whether all stay, and the newest intact and healthy ones are known: the rest need not be read.
+    var isClear: Bool {
+      policy.keepsEverything && policy.rules.isEmpty && isCovered
+        && counted.contains(where: \.isHealthy)
+    }
     for entry in listing.entries {
       guard entry.role == .candidate, let header = entry.header else {
         decisions.append(RetentionDecision(entry: entry, reasons: [.notCounted]))
@@ -33,7 +38,9 @@ extension CheckpointStore {
       }
       // What stays anyway need not be read to find out whether it counts.
       let isSettled = policy.isByNumberOnly && counted.count >= policy.lastCount && isCovered
-      if !isSettled || reasons.isEmpty {
+      if isClear {
+        reasons.insert(.everything)
+      } else if !isSettled || reasons.isEmpty {
         if case .intact(let metrics, let isHealthy) = verdict(on: entry),
           !uncertainGenerations.contains(header.generation),
           seen.insert(header.saveIdentifier).inserted
@@ -76,10 +83,18 @@ extension CheckpointStore {
   /// at most so many bytes.
   private func trim(_ decisions: inout [RetentionDecision], to budget: UInt64) {
     var total = decisions.lazy.filter { !$0.isRemoved }.map(\.entry.byteCount).saturatingSum
-    for isBest in [false, true] {
+    let fixed = decisions.lazy.filter { !$0.isRemoved && !$0.isKeptByRulesOnly }
+      .map(\.entry.byteCount).saturatingSum
+    // Where the budget cannot be met, the best would go for nothing.
+    for isBest in fixed <= budget ? [false, true] : [false] {
       for number in decisions.indices.reversed() where total > budget {
         let decision = decisions[number]
         guard !decision.isRemoved, decision.isKeptByRulesOnly, decision.isBest == isBest else {
+          continue
+        }
+        // What nobody had to look at so far: damaged ones do not go.
+        guard case .intact = verdict(on: decision.entry) else {
+          decisions[number].reasons = [.notCounted]
           continue
         }
         decisions[number].isOverBudget = true

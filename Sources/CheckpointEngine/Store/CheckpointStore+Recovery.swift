@@ -19,6 +19,10 @@ public enum CheckpointSelection: Hashable, Sendable {
   case best(metric: String, MetricDirection)
 }
 
+extension CheckpointSelection {
+  fileprivate var metric: String? { if case .best(let metric, _) = self { metric } else { nil } }
+}
+
 /// A checkpoint that recovery passed over.
 public struct SkippedCheckpoint: Hashable, Sendable {
   /// The file's path.
@@ -76,7 +80,8 @@ extension CheckpointStore {
       let candidates = try select(selection, from: listing)
       if candidates.isEmpty, listing.entries.isEmpty { return nil }
       let search = Search(
-        isForHealthy: selection == .latestHealthy, rejected: rejected, candidates: candidates)
+        isForHealthy: selection == .latestHealthy, metric: selection.metric, rejected: rejected,
+        candidates: candidates)
       if let recovery = try firstIntact(search, listing, check) { return recovery }
     }
     throw CheckpointError(
@@ -144,6 +149,8 @@ extension CheckpointStore {
   /// What one look through the candidates goes by.
   private struct Search {
     let isForHealthy: Bool
+    /// What the candidates are ranked by, if they are.
+    let metric: String?
     let rejected: [String: CheckpointError]
     let candidates: [StoreEntry]
 
@@ -172,6 +179,10 @@ extension CheckpointStore {
       }
       switch try examine(entry, objecting: search.objection, checking: check) {
       case .intact(let reader):
+        if let metric = search.metric, reader.metadata.metrics[metric] == nil {
+          // It could not be opened when they were ranked, and has no place among them.
+          return nil
+        }
         try requireUnambiguous(reader, among: search.candidates)
         return Recovery(reader: reader, skipped: skipped)
       case .passedOver(let reason):
@@ -195,7 +206,7 @@ extension CheckpointStore {
       (isSelection ? "What was asked for of" : "No checkpoint of")
         + " \(escaped(path)) is \(isSelection ? "not " : "")\(quality), and nothing was started "
         + "afresh:\n" + skipped.map { "  " + $0.reason.message }.joined(separator: "\n")
-        + (isSelection
+        + (isSelection || skipped.contains { $0.reason.code == .unhealthy }
           ? "\nThere are others: name one of them, or resume from the latest."
           : "\nMove the files away to start over, or name another checkpoint by its path."),
       at: CheckpointError.Location(path: path))

@@ -89,17 +89,30 @@ extension CheckpointStore {
     do throws(CheckpointError) {
       let listing = try list()
       try requireClear(listing, run)
+      if let budget = policy.byteBudget, policy.keepsEverything,
+        listing.entries.lazy.map(\.byteCount).saturatingSum <= budget
+      {
+        return report
+      }
       let decisions = decide(listing, run, policy)
       let victims = decisions.filter(\.isRemoved).map(\.entry)
       let kept = decisions.filter(\.countsAndStays).map(\.entry)
       if run.acknowledgedCount == 0, !victims.isEmpty { try makeDurable(kept) }
-      if kept.count == 1, !victims.isEmpty { try requireReadable(kept[0]) }
+      let known = kept.filter(isKnownIntact)
+      if known.count == 1, !victims.isEmpty { try requireReadable(known[0]) }
       for entry in victims.reversed() { remove(entry, &report) }
       if let budget = policy.byteBudget { warn(&report, ofExcessOver: budget, decisions) }
     } catch {
       report.warnings.append("Nothing was removed. " + error.message)
     }
     return report
+  }
+
+  private func isKnownIntact(_ entry: StoreEntry) -> Bool {
+    guard let header = entry.header, case .intact? = verdicts[FileKey(entry.name, header)] else {
+      return false
+    }
+    return true
   }
 
   /// Warns if what has to stay has more bytes than the budget.

@@ -34,7 +34,8 @@ extension CheckpointStore {
   package func replaceableByteCount() throws(CheckpointError) -> UInt64 {
     let listing = try list()
     return listing.candidates.lazy.filter { entry in
-      entry.header.map { !listing.pins.contains($0.checkpointIdentifier) } ?? false
+      entry.problem == nil
+        && entry.header.map { !listing.pins.contains($0.checkpointIdentifier) } == true
     }.map(\.byteCount).saturatingSum
   }
 }

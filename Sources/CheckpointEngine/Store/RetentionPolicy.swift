@@ -91,7 +91,9 @@ public struct RetentionPolicy: Hashable, Sendable {
   ///
   /// - Parameter bytes: The budget.
   /// - Returns: The limited policy.
+  /// - Precondition: `bytes` is at least 1.
   public func withinBudget(ofBytes bytes: UInt64) -> RetentionPolicy {
+    precondition(bytes >= 1, "a budget has at least one byte")
     var result = self
     result.byteBudget = min(byteBudget ?? .max, bytes)
     return result
@@ -179,23 +181,23 @@ extension RetentionPolicy {
   private static let ageName = "retention_within_nanoseconds"
   private static let budgetName = "retention_byte_budget"
   private static let bestPrefix = "retention_best_"
+  /// Before the names of rules that say only what goes last; older readers see no rule, and keep all.
+  private static let everythingPrefix = "everything/"
 
   /// Notes the policy of the process that saves.
   package func record(in metadata: inout Metadata) {
     metadata[.environment, Self.budgetName] = byteBudget.map { .uint64($0) }
-    // Rules alone would keep less than everything.
-    guard !keepsEverything else { return }
+    let prefix = keepsEverything ? Self.everythingPrefix : ""
     for rule in rules {
-      switch rule {
-      case .last: metadata[.environment, Self.lastName] = .int64(Int64(lastCount))
-      case .best(let count, let metric, let direction):
-        metadata[.environment, Self.bestPrefix + direction.rawValue + "/" + metric] =
-          .int64(Int64(count))
-      case .every(let steps):
-        metadata[.environment, Self.stepsName + "/\(steps)"] = .bool(true)
-      case .within(let nanoseconds):
-        metadata[.environment, Self.ageName + "/\(nanoseconds)"] = .bool(true)
-      }
+      let (name, value): (String, MetadataValue) =
+        switch rule {
+        case .last: (Self.lastName, .int64(Int64(lastCount)))
+        case .best(let count, let metric, let direction):
+          (Self.bestPrefix + direction.rawValue + "/" + metric, .int64(Int64(count)))
+        case .every(let steps): (Self.stepsName + "/\(steps)", .bool(true))
+        case .within(let nanoseconds): (Self.ageName + "/\(nanoseconds)", .bool(true))
+        }
+      metadata[.environment, prefix + name] = value
     }
   }
 
@@ -203,7 +205,13 @@ extension RetentionPolicy {
   package init(recordedIn metadata: Metadata) {
     var rules: Set<Rule> = []
     var budget: UInt64?
-    for (name, value) in metadata.entries(of: .environment) {
+    var isEverything = false
+    for (entry, value) in metadata.entries(of: .environment) {
+      var name = entry[...]
+      if entry.hasPrefix(Self.everythingPrefix) {
+        isEverything = true
+        name = entry.dropFirst(Self.everythingPrefix.count)
+      }
       switch value {
       case .uint64(let bytes) where name == Self.budgetName: budget = bytes
       case .int64(let count) where name == Self.lastName && count >= 1:
@@ -225,6 +233,7 @@ extension RetentionPolicy {
       }
     }
     self.init(rules: rules)
+    keepsEverything = isEverything || rules.isEmpty
     byteBudget = budget
   }
 }

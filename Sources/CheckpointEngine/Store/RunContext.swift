@@ -23,6 +23,9 @@ struct RunContext {
 }
 
 extension CheckpointStore {
+  /// The run that the next save belongs to; nil before one has begun.
+  package var runIdentifier: Identifier? { run?.runIdentifier }
+
   /// Begins a run of its own; checkpoints that are in the store belong to the past from its first
   /// save on.
   package func beginFreshRun() {
