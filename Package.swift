@@ -25,6 +25,7 @@ let package = Package(
     // Not for use: no API, and gone without notice. Fuzz, a nested package, sees products only.
     .library(name: "FuzzHarness", targets: ["FuzzHarness"]),
     .executable(name: "ckpt-verify", targets: ["ckpt-verify"]),
+    .executable(name: "ckpt", targets: ["ckpt"]),
     .executable(name: "train-lm", targets: ["train-lm"]),
   ],
   traits: [
@@ -57,6 +58,7 @@ let package = Package(
     // MARK: Tools. What they do is library code; here is only what a shell needs.
     .target(name: "CommandLineTool"),
     .executableTarget(name: "ckpt-verify", dependencies: ["CheckpointEngine", "CommandLineTool"]),
+    .executableTarget(name: "ckpt", dependencies: ["CheckpointEngine", "CommandLineTool"]),
 
     // MARK: Tests
     .executableTarget(  // what Tests/FileSystems/power_cut.py runs on real file systems
@@ -97,7 +99,8 @@ let package = Package(
       name: "HowToTests", dependencies: ["CheckpointTraining", "CheckpointTesting", "ckpt-verify"]),
     .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
     .testTarget(
-      name: "ToolTests", dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify"]),
+      name: "ToolTests",
+      dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify", "ckpt"]),
     .executableTarget(
       name: "corruption-soak",
       dependencies: ["CheckpointEngine", "CheckpointTesting", "CommandLineTool"],

@@ -1,6 +1,6 @@
 /// The name that was probably meant: the one that begins with what was typed, else the one that
 /// the fewest changed letters lead to, if those are few.
-func closestName(to typed: String, among names: [String]) -> String? {
+package func closestName(to typed: String, among names: [String]) -> String? {
   // Beyond this it is no mistyped name, and comparing takes time that grows with its length.
   guard (1...64).contains(typed.utf8.count) else { return nil }
   let extended = names.filter { $0.utf8.starts(with: typed.utf8) }

@@ -38,10 +38,12 @@ package final class StoreDirectory: Sendable {
       return StoreDirectory(device: device, path: path, descriptor: descriptor)
     } catch {
       let (code, _) = CheckpointError.readingCode(error.errno)
+      let advice =
+        code == .notFound
+        ? "Check the path." : "Check its permissions, and those of the directories above it."
       throw CheckpointError(
         code,
-        "Cannot open the directory \(escaped(path)): \(CheckpointError.sentence(error)). Check its "
-          + "permissions, and those of the directories above it.",
+        "Cannot open the directory \(escaped(path)): \(CheckpointError.sentence(error)). \(advice)",
         at: CheckpointError.Location(path: path), systemCall: error.call.rawValue,
         errno: error.errno)
     }

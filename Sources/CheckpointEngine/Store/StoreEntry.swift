@@ -23,6 +23,8 @@ public struct StoreEntry: Sendable {
   public let role: Role
   /// Bytes of the file; 0 if it could not be opened.
   public let byteCount: UInt64
+  /// Whether a marker keeps retention from removing it.
+  public internal(set) var isPinned = false
 
   /// What a file of a store is for.
   public enum Role: Hashable, Sendable {
@@ -88,6 +90,10 @@ struct StoreListing {
       case .pin(let identifier): pins.insert(identifier)
       case nil: break  // Foreign names are never touched.
       }
+    }
+    for number in entries.indices {
+      entries[number].isPinned =
+        entries[number].header.map { pins.contains($0.checkpointIdentifier) } ?? false
     }
     entries.sort { ($0.rank, $0.name) > ($1.rank, $1.name) }
     #if Mutants

@@ -1,0 +1,142 @@
+internal import CheckpointEngine
+internal import CommandLineTool
+
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
+
+/// The checkpoints of a store, newest first, with what is known of them.
+struct Listing {
+  private struct Row {
+    let entry: StoreEntry
+    var node: LineageNode?
+    var metrics: [(name: String, value: Double)] = []
+    var unhealthyReason: String?
+    /// The step of the checkpoint that its branch begins at, if it begins one.
+    var origin: UInt64?
+  }
+
+  private let rows: [Row]
+  private let tree: LineageTree
+
+  var isEmpty: Bool { rows.isEmpty }
+
+  init(of path: String) throws(CheckpointError) {
+    let store = try CheckpointStore(path, for: .reading)
+    let nodes = try store.lineage()
+    var byName: [String: LineageNode] = [:]
+    for node in nodes { byName[node.entry.name] = node }
+    var branches: Set<Int> = []
+    var origins: [String: UInt64] = [:]
+    for node in nodes where branches.insert(node.branch).inserted {
+      let origin = nodes.first { $0.entry.header?.checkpointIdentifier == node.ancestor }
+      if node.ancestor != nil { origins[node.entry.name] = origin?.entry.step }
+    }
+    rows = try store.entries().map { entry in
+      var row = Row(entry: entry, node: byName[entry.name], origin: origins[entry.name])
+      if entry.problem == nil, let reader = try? store.open(entry) {
+        row.metrics = reader.metadata.metrics.sorted { $0.key < $1.key }
+          .map { ($0.key, $0.value) }
+        row.unhealthyReason = reader.metadata.unhealthyReason
+      }
+      return row
+    }
+    tree = LineageTree(rows.map(\.node))
+  }
+
+  /// A line for each checkpoint, in columns.
+  var lines: [String] {
+    let columns = rows.indices.map { number -> [String] in
+      let entry = rows[number].entry
+      return [
+        tree.lines[number], "\(entry.step)", entry.generation.map { "g\($0)" } ?? "-",
+        entry.header.map { Self.time($0.savedAt) } ?? "-", Self.size(entry.byteCount),
+      ]
+    }
+    let widths = (0..<5).map { column in columns.map { $0[column].count }.max() ?? 0 }
+    return rows.indices.map { number in
+      let texts = (0..<5).map { column -> String in
+        let text = columns[number][column]
+        let space = String(repeating: " ", count: widths[column] - text.count)
+        // The tree begins at the left; numbers end at the right.
+        return column == 0 ? text + space : space + text
+      }
+      return (texts + [remarks(rows[number]).joined(separator: ", ")]).joined(separator: "  ")
+    }
+  }
+
+  private func remarks(_ row: Row) -> [String] {
+    var remarks = row.metrics.map { "\(escaped($0.name)) \(Self.rounded($0.value))" }
+    switch row.entry.role {
+    case .candidate: break
+    case .damaged: remarks.append("set aside as damaged")
+    case .emergency: remarks.append("left by a run that failed")
+    }
+    if let problem = row.entry.problem { remarks.append("\(problem.code)") }
+    if let reason = row.unhealthyReason { remarks.append("unhealthy: \(escaped(reason))") }
+    if row.entry.isPinned { remarks.append("pinned") }
+    if let origin = row.origin { remarks.append("from step \(origin)") }
+    return remarks
+  }
+
+  /// An object for each checkpoint.
+  var json: [String] {
+    rows.map { row in
+      let header = row.entry.header
+      let role: String =
+        switch row.entry.role {
+        case .candidate: "candidate"
+        case .damaged: "damaged"
+        case .emergency: "emergency"
+        }
+      return JSONValue.object([
+        ("event", .string("checkpoint")), ("schema", .int(1)), ("path", .string(row.entry.path)),
+        ("role", .string(role)), ("step", .uint(row.entry.step)),
+        ("generation", row.entry.generation.map { .uint($0) } ?? .null),
+        ("bytes", .uint(row.entry.byteCount)),
+        ("saved_at_nanoseconds", header.map { .int($0.savedAt) } ?? .null),
+        ("checkpoint_identifier", Self.text(header?.checkpointIdentifier)),
+        ("run_identifier", Self.text(header?.runIdentifier)),
+        ("parent_identifier", Self.text(header?.parentIdentifier)),
+        ("ancestor_identifier", Self.text(row.node?.ancestor)),
+        ("branch", row.node.map { .int(Int64($0.branch)) } ?? .null),
+        ("leads_to_newest", .bool(row.node?.leadsToNewest ?? false)),
+        ("pinned", .bool(row.entry.isPinned)),
+        ("unhealthy", row.unhealthyReason.map { .string($0) } ?? .null),
+        ("problem", row.entry.problem.map { .string($0.message) } ?? .null),
+        ("metrics", .object(row.metrics.map { ($0.name, .double($0.value)) })),
+      ]).text
+    }
+  }
+
+  private static func text(_ identifier: Identifier?) -> JSONValue {
+    identifier.map { .string($0.description) } ?? .null
+  }
+
+  /// In UTC, to the second.
+  private static func time(_ nanoseconds: Int64) -> String {
+    let date = Date(timeIntervalSince1970: Double(nanoseconds) / 1e9)
+    return date.formatted(
+      .iso8601.year().month().day().dateTimeSeparator(.space).time(
+        includingFractionalSeconds: false))
+  }
+
+  private static func size(_ count: UInt64) -> String {
+    let units: [(String, UInt64)] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
+    guard let (unit, size) = units.first(where: { count >= $0.1 }) else { return "\(count) B" }
+    let tenths = UInt64((Double(count) / Double(size) * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10) \(unit)"
+  }
+
+  /// To four digits, as people read it.
+  private static func rounded(_ value: Double) -> String {
+    guard value.isFinite, value != 0, abs(value) < 1e6, abs(value) >= 1e-3 else {
+      return "\(value)"
+    }
+    var scale = 1.0
+    while abs(value) * scale < 1000 { scale *= 10 }
+    return "\((value * scale).rounded() / scale)"
+  }
+}
