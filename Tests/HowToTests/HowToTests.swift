@@ -20,6 +20,7 @@ struct HowToTests {
     "prefetching-loaders": "PrefetchingLoaders.swift",
     "upload-while-retention-runs": "Uploading.swift",
     "permissions-for-a-team": "TeamPermissions.swift",
+    "change-what-is-saved": "ChangingState.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
