@@ -21,6 +21,7 @@ struct HowToTests {
     "upload-while-retention-runs": "Uploading.swift",
     "permissions-for-a-team": "TeamPermissions.swift",
     "change-what-is-saved": "ChangingState.swift",
+    "begin-from-another-run": "WarmStarts.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
