@@ -22,6 +22,7 @@ struct HowToTests {
     "permissions-for-a-team": "TeamPermissions.swift",
     "change-what-is-saved": "ChangingState.swift",
     "begin-from-another-run": "WarmStarts.swift",
+    "go-back-to-health": "Health.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
