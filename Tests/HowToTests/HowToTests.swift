@@ -23,6 +23,7 @@ struct HowToTests {
     "change-what-is-saved": "ChangingState.swift",
     "begin-from-another-run": "WarmStarts.swift",
     "go-back-to-health": "Health.swift",
+    "watch-a-run": "Watching.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL

@@ -95,7 +95,7 @@ extension Rule {
     "Sources/CheckpointStorage/ParallelLoop.swift", "Sources/CheckpointStorage/Protected.swift",
     "Tests/CheckpointStorageTests/Counters.swift",
     "Tests/CheckpointEngineTests/ReadingTests.swift",
-    "Tests/HowToTests/PrefetchingLoaders.swift",
+    "Tests/HowToTests/PrefetchingLoaders.swift", "Tests/HowToTests/Watching.swift",
   ]
 
   private static let uncheckedSendable = Rule(
