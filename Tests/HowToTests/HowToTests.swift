@@ -24,6 +24,7 @@ struct HowToTests {
     "begin-from-another-run": "WarmStarts.swift",
     "go-back-to-health": "Health.swift",
     "watch-a-run": "Watching.swift",
+    "plan-the-disk": "PlanningSpace.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL
