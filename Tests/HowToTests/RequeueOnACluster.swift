@@ -20,3 +20,24 @@ func train(_ trainer: inout Trainer, in directory: String, toStep lastStep: Int)
   return 0
 }
 // end of snippet
+
+// snippet: requeue-on-a-cluster
+/// Resumes one of several processes; `share` gives all of them what the first one has.
+func join(
+  _ trainer: inout Trainer, isFirst: Bool, in directory: String,
+  share: (UInt64?) throws -> UInt64?
+) throws -> CheckpointManager {
+  if isFirst {
+    let manager = try CheckpointManager(
+      directory: directory, saving: .every(steps: 500), keeping: .last(3),
+      options: StoreOptions(lockTimeout: 120))
+    let result = try manager.resume(&trainer, from: .latest)
+    _ = try share(result.checkpoint?.generation)
+    return manager
+  }
+  let generation = try share(nil)  // waits for the first one, which makes the directory
+  let manager = try CheckpointManager(directory: directory, for: .reading, saving: .manual)
+  try manager.resume(&trainer, from: generation.map { .generation($0) } ?? .never)
+  return manager
+}
+// end of snippet
