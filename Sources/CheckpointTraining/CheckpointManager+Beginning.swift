@@ -32,7 +32,7 @@ extension CheckpointManager {
 
   /// Throws `.notEmpty` if the store has checkpoints.
   func requireEmpty() throws(CheckpointError) {
-    if let entry = try store.entries().first {
+    if let entry = try store.entries().first(where: { $0.role != .emergency }) {
       throw CheckpointError(
         .notEmpty,
         "\(escaped(store.path)) already holds checkpoints, for example \(escaped(entry.name)), and "

@@ -53,9 +53,10 @@ extension CheckpointManager {
     if let path = emergency(of: step) { return .isThereAlready(path: path) }
     do {
       let receipt = try keepingError(of: step) {
-        objection = health.objection(to: metrics)
+        judge(metrics, isNew: false)
         var plan = try plan(state, step: step, metrics: metrics)
-        plan.metadata[.environment, "emergency"] = .string(Self.clipped("\(reason)"))
+        try scan(state, &plan, step, metrics)
+        plan.metadata.markEmergency(Self.clipped("\(reason)"))
         events.emit(
           .saveStarted(step: step, stateByteCount: plan.byteCount, isInBackground: false))
         var receipt: SaveReceipt?

@@ -47,7 +47,7 @@ extension CheckpointManager {
       try requireEmpty()
       return nil
     case .latest(let other):
-      if let other, try store.entries().isEmpty { return try find(.path(other)) }
+      if let other, try store.isEmpty() { return try find(.path(other)) }
       return try recovered(.latest, of: store)
     case .selected(let selection): return try recovered(selection, of: store)
     case .path(let path):

@@ -46,7 +46,7 @@ extension CheckpointManager {
       try beginFreshRun(source)
       return ResumeResult(checkpoint: nil)
     case .latest(let other):
-      if let other, try store.entries().isEmpty { return try resume(&trainer, at: other, plan) }
+      if let other, try store.isEmpty() { return try resume(&trainer, at: other, plan) }
       return try resume(&trainer, .latest, of: store, .automatic, plan)
     case .selected(.latestHealthy):
       return try resume(&trainer, .latestHealthy, of: store, .automatic, plan)
@@ -232,7 +232,7 @@ extension CheckpointManager {
     guard let other = try? CheckpointStore(path, for: .reading, options: store.options) else {
       return nil
     }
-    guard try !other.entries().isEmpty else {
+    guard try !other.isEmpty() else {
       throw CheckpointError(
         .notFound, "\(escaped(path)) holds no checkpoint.",
         at: CheckpointError.Location(path: path))

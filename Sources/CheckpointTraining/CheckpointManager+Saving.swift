@@ -15,10 +15,7 @@ extension CheckpointManager {
     let start = store.options.device.timeSource.monotonic()
     let result = try keepingError(of: step) {
       var plan = try plan(state, step: step, metrics: metrics)
-      if plan.metadata.unhealthyReason == nil, let scanner = health.scanner(of: plan) {
-        try Self.unwrapping { try StatePlanning.write(state, plan: plan, to: scanner) }
-        mark(step, metrics, scanner.objection).apply(to: &plan.metadata)
-      }
+      try scan(state, &plan, step, metrics)
       events.emit(
         .saveStarted(step: step, stateByteCount: plan.byteCount, isInBackground: false))
       let expected = schedule.expectedDuration
@@ -39,6 +36,17 @@ extension CheckpointManager {
     schedule.saveReturned(began: start, succeeded: false)
     if failurePolicy == .stop { throw error }
     return result
+  }
+
+  /// Looks at the tensors of a state, and marks it if they are not what they should be.
+  func scan(
+    _ state: some Checkpointable, _ plan: inout SavePlan, _ step: Int, _ metrics: [String: Double]
+  ) throws {
+    guard plan.metadata.unhealthyReason == nil, let scanner = health.scanner(of: plan) else {
+      return
+    }
+    try Self.unwrapping { try StatePlanning.write(state, plan: plan, to: scanner) }
+    mark(step, metrics, scanner.objection).apply(to: &plan.metadata)
   }
 
   /// Copies a state and has it saved in the background; nothing may be under way.

@@ -113,8 +113,7 @@ public final class CheckpointManager {
     // First, so that an improvement is not judged by a save that has failed.
     if background?.isBusy == false { settle() }
     let isDue = schedule.completed(step, epoch: epoch, metrics: metrics) || isPostponed
-    objection = health.objection(to: metrics)
-    health.observe(metrics)
+    judge(metrics, isNew: true)
     let expected = schedule.expectedDuration
     if let (reason, left) = stopWatch.request(expecting: expected) {
       events.emit(.stopRequested(reason))
@@ -133,6 +132,12 @@ public final class CheckpointManager {
     if isDue, background != nil { return try saveInBackground(state, step, metrics) }
     if isDue { return StepOutcome(try saveBlocking(state, step, metrics)) }
     return try told().map(StepOutcome.init) ?? .notDue
+  }
+
+  /// Judges what was measured at a step, by what was measured before it.
+  func judge(_ metrics: [String: Double], isNew: Bool) {
+    objection = health.objection(to: metrics)
+    if isNew { health.observe(metrics) }
   }
 
   private func saveInBackground(
@@ -193,7 +198,7 @@ public final class CheckpointManager {
     _ state: some Checkpointable, step: Int, metrics: [String: Double] = [:]
   ) throws -> SaveResult {
     settle()
-    objection = health.objection(to: metrics)
+    judge(metrics, isNew: step != schedule.lastStep)
     return try saveBlocking(state, step, metrics)
   }
 
@@ -234,7 +239,7 @@ public final class CheckpointManager {
       stopWatch.putBack()
       events.end()
     }
-    objection = health.objection(to: metrics)
+    judge(metrics, isNew: step != schedule.lastStep)
     let last = try saveUnlessSaved(state, step, metrics)
     let earlier = try told()
     return [earlier, last].compactMap { $0 }

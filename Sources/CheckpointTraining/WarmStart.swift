@@ -56,7 +56,10 @@ extension CheckpointManager {
         .invalidState, "The run goes on already: it cannot begin with another one's state.",
         at: CheckpointError.Location(path: store.path))
     }
-    if !hasBegun { try beginFreshRun(.nothing) }
+    if !hasBegun {
+      _ = try requireSpace(for: trainer)
+      try beginFreshRun(.nothing)
+    }
     let restoration = try Restoration(of: trainer, .selected(selection, misfits: misfits))
     let reader: CheckpointReader
     if let other = try otherStore(at: path) {

@@ -51,7 +51,7 @@ enum CheckpointCommand {
             of its runs, step, generation, when it was saved, its size, what was
             measured, and what is special about it. A run that was resumed from an
             earlier checkpoint begins a branch, and what the newest one descends
-            from has a star. Reads headers and indexes; 'ckpt-verify' reads the rest.
+            from has a star. Reads headers and indexes; 'ckpt-verify' the rest.
     pin     Retention does not remove these, in this run or a later one. May be done
             while training goes on.
     unpin   It may again.
@@ -67,8 +67,8 @@ enum CheckpointCommand {
 
     example:
       ckpt ls runs/demo
-      *    2000  g4  2026-11-27 21:10:05    1.2 MiB  eval_loss 2.31
-      |o   1500  g3  2026-11-27 21:09:12    1.2 MiB  eval_loss 2.52, from step 1000
-      *    1000  g2  2026-11-27 21:08:20    1.2 MiB  eval_loss 2.60, pinned
+       *  1500  g4  2026-11-27 21:10:05  1.2 MiB  eval_loss 2.31, from step 1000
+      o|  1500  g3  2026-11-27 21:09:12  1.2 MiB  eval_loss 2.52
+      *   1000  g2  2026-11-27 21:08:20  1.2 MiB  eval_loss 2.6, pinned
     """
 }

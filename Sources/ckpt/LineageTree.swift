@@ -25,7 +25,8 @@ struct LineageTree {
     var rows = [ClosedRange<Int>?](repeating: nil, count: branchCount)
     for (number, node) in nodes.enumerated() {
       guard let node else { continue }
-      let end = node.ancestor.flatMap { numbers[$0] } ?? number
+      // Above the checkpoint that it begins at.
+      let end = node.ancestor.flatMap { numbers[$0] }.map { $0 - 1 } ?? number
       let first = rows[node.branch]?.lowerBound ?? number
       rows[node.branch] = first...max(end, first)
     }

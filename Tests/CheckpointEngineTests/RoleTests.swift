@@ -108,12 +108,19 @@ import Testing
     #expect(verifier.verify(reader.path).isIntact)
   }
 
-  @Test func aStoreWithNothingButAnEmergencyBeginsNothingAfresh() throws {
+  @Test func whereNothingButAnEmergencyIsARunBeginsAfreshBesideIt() throws {
+    do {
+      let store = try disk.writer()
+      store.beginFreshRun()
+      try save(2, as: .emergency, to: store)
+    }
     let store = try disk.writer()
-    store.beginFreshRun()
-    try save(2, as: .emergency, to: store)
-    let error = try #require(error { _ = try store.recover() })
-    #expect(error.code == .noIntactCheckpoint && error.message.contains("a run that failed"))
+    #expect(try store.recover() == nil)
+    #expect(try store.recover(.best(metric: "loss", .lowest)) == nil)
+    try save(1, to: store)
+    #expect(try store.recover()?.reader.header.generation == 2)
+    _ = store.retain(.last(1))
+    #expect(try store.entries().map(\.role) == [.candidate, .emergency])
   }
 
   // MARK: Health

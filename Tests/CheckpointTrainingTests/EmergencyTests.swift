@@ -39,7 +39,7 @@ struct EmergencyTests {
       guard case .saved(let receipt) = result else { throw TrainerError() }
       #expect(receipt.step == 3)
       let reader = try CheckpointReader.open(path: receipt.path, on: disk.device, threads: 1)
-      #expect(reader.metadata[.environment, "emergency"] == .string("TrainerError(number: 5)"))
+      #expect(reader.metadata.emergencyReason == "TrainerError(number: 5)")
     }
     #expect(emergencies.count == 1)
     // It is never the latest, and is found by its path.
@@ -74,6 +74,26 @@ struct EmergencyTests {
         ToyTrainer.trained(1), step: 1, because: TrainerError())
     else { throw TrainerError() }
     #expect(emergencies.count == 1)
+  }
+
+  @Test func itsHealthIsToldAndARunMayBeginAfreshBesideIt() throws {
+    do {
+      let manager = try disk.manager(checking: .finite)
+      var trainer = ToyTrainer()
+      trainer.weights[3] = .nan
+      guard
+        case .saved(let receipt) = manager.saveEmergency(
+          trainer, step: 7, because: TrainerError())
+      else { throw TrainerError() }
+      #expect(receipt.unhealthyReason?.contains("weights") == true)
+    }
+    try disk.train(1, in: "/base")
+    for source in [ResumeSource.latest, .nothing, .latest(orElse: "/base")] {
+      let manager = try disk.copy().manager()
+      var trainer = ToyTrainer()
+      let result = try manager.resume(&trainer, from: source)
+      #expect((result.checkpoint != nil) == (source == .latest(orElse: "/base")))
+    }
   }
 
   @Test func aRunThatFailsAgainAtTheSameStepLeavesOne() throws {

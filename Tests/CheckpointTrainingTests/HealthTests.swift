@@ -161,6 +161,19 @@ struct HealthTests {
     }
   }
 
+  @Test func savesByHandAreWatchedAsWell() throws {
+    let manager = try disk.manager(saving: .manual, checking: .noSpike(of: "loss", above: 2))
+    for step in 1...20 {
+      // Reported or not, a step counts once.
+      if step % 2 == 0 {
+        try manager.stepCompleted(step, state: ToyTrainer(), metrics: ["loss": 1])
+      }
+      try manager.save(ToyTrainer(), step: step, metrics: ["loss": 1])
+    }
+    let spike = try manager.saved(ToyTrainer(), step: 21, metrics: ["loss": 1000])
+    #expect(spike.unhealthyReason != nil)
+  }
+
   @Test func nothingIsSaidBeforeEnoughIsKnown() throws {
     let manager = try manager(.noSpike(of: "loss", above: 2))
     for step in 1...10 {

@@ -17,7 +17,7 @@ struct MigrationTests {
           from: 1, .rename("w", to: "weight"), .rename("old", to: "inner"), .drop("junk")),
         StateMigration(
           from: 2, .reshape("weight", to: [2, 3]), .cast("weight", to: .float32),
-          .add("momentum", dtype: .float32, shape: [2, 3]), .add("rate", value: .float64(0.5))),
+          .add("momentum", shape: [2, 3], filledWith: Float(0.25)), .add("rate", 0.5)),
       ]
     }
     var weight: [Float] = [0, 0, 0, 0, 0, 0]
@@ -73,7 +73,7 @@ struct MigrationTests {
 
   private func requireMigrated(_ part: Part) {
     #expect(part.weight == [1, 2, 3, 4, 5, 6])
-    #expect(part.momentum == [0, 0, 0, 0, 0, 0])
+    #expect(part.momentum == [0.25, 0.25, 0.25, 0.25, 0.25, 0.25])
     #expect(part.rate == 0.5)
     #expect(part.inner == .trained(3))
     #expect(part.seenVersion == 3)

@@ -52,9 +52,7 @@ func emergencies(in directory: String) throws -> [String: String] {
   let store = try CheckpointStore(directory, for: .reading)
   var reasons: [String: String] = [:]
   for entry in try store.entries() where entry.role == .emergency {
-    if case .string(let reason)? = try store.open(entry).metadata[.environment, "emergency"] {
-      reasons[entry.path] = reason
-    }
+    reasons[entry.path] = try store.open(entry).metadata.emergencyReason
   }
   return reasons
 }

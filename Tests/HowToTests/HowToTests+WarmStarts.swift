@@ -57,16 +57,20 @@ extension HowToTests {
     #expect(classifier.features == base.features)
   }
 
-  @Test func aPatternThatMatchesNothingIsNoError() throws {
+  @Test func aPatternThatMatchesNothingIsAnError() throws {
     let disk = try diskWithBase()
     var classifier = Classifier(classCount: 5)
-    let report = try manager(on: disk).warmStart(
-      &classifier, from: "/base", restoring: .matching("modle/**"))
-    #expect(report.restored.isEmpty && report.left.count == 4)
+    for misfits in [RestoreStrictness.MisfitPolicy.refuse, .leave] {
+      let error = #expect(throws: CheckpointError.self) {
+        try manager(on: disk).warmStart(
+          &classifier, from: "/base", restoring: .matching("modle/**"), misfits: misfits)
+      }
+      #expect(error?.code == .incompatibleState)
+    }
     #expect(classifier.features == Classifier(classCount: 5).features)
     // A base that lacks more than the head does not get through, though.
     let other = SimulatedDisk()
-    try self.manager("/base", on: other).save(Headless(), step: 1)
+    try self.manager("/base", on: other).save(Featureless(), step: 1)
     #expect(throws: UnfitBase.self) {
       try beginOrGoOn(&classifier, with: self.manager(on: other), from: "/base")
     }
@@ -158,7 +162,9 @@ extension HowToTests {
   }
 }
 
-private struct Headless: Checkpointable {
-  func save(to state: inout StateWriter) throws { try state.tensor("features", [Float]([1])) }
+private struct Featureless: Checkpointable {
+  func save(to state: inout StateWriter) throws {
+    try state.tensor("model/head", [Float](repeating: 1, count: 40), shape: [5, 8])
+  }
   mutating func restore(from state: StateReader) throws {}
 }

@@ -25,7 +25,8 @@ func goBack(to step: UInt64, _ trainer: inout Trainer, with manager: CheckpointM
 
 // snippet: recover-after-a-crash
 func takeWeightsOnly(from path: String, _ model: inout Model, _ manager: CheckpointManager) throws {
-  try manager.resume(&model, from: .path(path), strictness: .partial)
+  try manager.resume(
+    &model, from: .path(path), strictness: .selected(.matching("weights")))
 }
 
 struct Model: Checkpointable {

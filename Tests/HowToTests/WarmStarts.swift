@@ -35,7 +35,7 @@ func beginOrGoOn(
 ) throws {
   guard try manager.resume(&classifier, from: .latest).checkpoint == nil else { return }
   let report = try manager.warmStart(
-    &classifier, from: base, restoring: .matching("model/**"), whereItFits: true)
+    &classifier, from: base, restoring: .matching("model/**"), misfits: .leave)
   print("from \(base):", report.restored)  // ["model/features"]
   print("new:", report.missing)  // ["model/head"]: it has another shape
   guard report.missing.allSatisfy({ $0 == "model/head" }) else {

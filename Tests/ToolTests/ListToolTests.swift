@@ -21,11 +21,14 @@ struct ListToolTests {
     }
   }
 
-  private func resumed(_ path: String, at step: UInt64) throws -> CheckpointStore {
+  /// Lends a store that goes on from a step.
+  private func resumed(
+    _ path: String, at step: UInt64, _ body: (CheckpointStore) throws -> Void
+  ) throws {
     let store = try CheckpointStore(path, for: .writing, options: StoreOptions(threads: 1))
     let recovery = try #require(try store.recover(.step(step)))
     store.continueRun(from: recovery.reader, choice: .deliberate)
-    return store
+    try body(store)
   }
 
   private func save(
@@ -41,8 +44,7 @@ struct ListToolTests {
   @Test func theTreeAndWhatIsSpecialIsShown() throws {
     try StoreFixture.with(3) { fixture in
       let path = fixture.directory
-      do {
-        let store = try resumed(path, at: 100)
+      try resumed(path, at: 100) { store in
         try save(150, loss: 2.34567, to: store)
         try save(160, loss: .nan, unhealthy: "the metric 'loss' is nan", to: store)
         try save(170, as: .emergency, to: store)
@@ -57,9 +59,9 @@ struct ListToolTests {
         rows(result) == [
           "    170  g6  left by a run that failed",
           " *  160  g5  loss nan, unhealthy: the metric 'loss' is nan",
-          " *  150  g4  loss 2.346, from step 100", "    300  g3  set aside as damaged",
+          " *  150  g4  loss 2.346, from step 100", " |  300  g3  set aside as damaged",
           "o|  200  g2  pinned", "*   100  g1",
-          "      7   -                    -      3 B  corrupted",
+          "      7   -                    -        3 B  corrupted",
         ])
     }
   }
@@ -95,7 +97,7 @@ struct ListToolTests {
   @Test func manyBranchesAreCounted() throws {
     try StoreFixture.with(1) { fixture in
       for step in UInt64(101)...120 {
-        try save(step, to: try resumed(fixture.directory, at: 100))
+        try resumed(fixture.directory, at: 100) { try save(step, to: $0) }
       }
       let result = rows(try ckpt("ls", fixture.directory))
       #expect(result.first == "19*  120  g21  from step 100")

@@ -27,11 +27,13 @@ struct StoreFixture {
   static func with(_ count: Int = 1, _ body: (StoreFixture) throws -> Void) throws {
     try withTemporaryDirectory { directory in
       let path = directory + "/store"
-      let store = try CheckpointStore(
-        path, for: .writing, options: StoreOptions(chunkByteCount: 1 << 16, threads: 1))
       var paths: [String] = []
-      for number in 1...count {
-        paths.append(try save(to: store, step: UInt64(number) * 100))
+      do {
+        let store = try CheckpointStore(
+          path, for: .writing, options: StoreOptions(chunkByteCount: 1 << 16, threads: 1))
+        for number in 1...count {
+          paths.append(try save(to: store, step: UInt64(number) * 100))
+        }
       }
       try body(StoreFixture(directory: path, paths: paths))
     }

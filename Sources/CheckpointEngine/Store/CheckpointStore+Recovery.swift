@@ -48,7 +48,7 @@ extension CheckpointStore {
   ///
   /// - Parameter selection: Which checkpoint to take.
   /// - Returns: The chosen checkpoint, or nil if `.latest` or `.best` was asked for and no file bears
-  ///   a checkpoint's name.
+  ///   a checkpoint's name; what runs that failed have left does not count.
   /// - Throws: ``CheckpointError``: `.noIntactCheckpoint` with every reason, `.notFound` if no
   ///   checkpoint has the step or generation, `.ambiguous`, `.unreadable` or `.unsupported`.
   /// - Complexity: Reads the chosen file and each that was passed over once.
@@ -78,7 +78,7 @@ extension CheckpointStore {
     for _ in 0..<100 {
       let listing = try list()
       let candidates = try select(selection, from: listing)
-      if candidates.isEmpty, listing.entries.isEmpty { return nil }
+      if candidates.isEmpty, listing.isEmpty { return nil }
       let search = Search(
         isForHealthy: selection == .latestHealthy, metric: selection.metric, rejected: rejected,
         candidates: candidates)
@@ -103,7 +103,7 @@ extension CheckpointStore {
       selected = listing.candidates.filter { $0.generation == generation }
       what = "generation \(generation)"
     case .best(let metric, let direction):
-      if listing.entries.isEmpty { return [] }
+      if listing.isEmpty { return [] }
       selected = ranked(listing.candidates, by: metric, direction)
       what = "a value of '\(escaped(metric))'"
     }

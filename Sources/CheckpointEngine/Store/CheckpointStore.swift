@@ -108,6 +108,10 @@ public final class CheckpointStore {
     try list().entries
   }
 
+  /// Whether a run would begin afresh here: there is no checkpoint in whatever condition, but for what
+  /// runs that failed have left.
+  package func isEmpty() throws(CheckpointError) -> Bool { try list().isEmpty }
+
   /// Opens a checkpoint of the store and holds it.
   ///
   /// - Parameter entry: One of ``entries()``.

@@ -16,4 +16,17 @@ extension Metadata {
   package mutating func markUnhealthy(_ reason: String?) {
     self[.environment, Self.unhealthyName] = reason.map { .string($0) }
   }
+
+  private static let emergencyName = "emergency"
+
+  /// The error that made a run fail, if this is what it left.
+  public var emergencyReason: String? {
+    guard case .string(let reason)? = self[.environment, Self.emergencyName] else { return nil }
+    return reason
+  }
+
+  /// Notes the error that made a run fail.
+  package mutating func markEmergency(_ reason: String) {
+    self[.environment, Self.emergencyName] = .string(reason)
+  }
 }

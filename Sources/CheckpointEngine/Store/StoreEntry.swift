@@ -72,6 +72,12 @@ struct StoreListing {
   /// The entries that recovery looks at.
   var candidates: [StoreEntry] { entries.filter { $0.role == .candidate } }
 
+  /// Whether no work is there that a run would go on from, or that was set aside from it.
+  ///
+  /// What a run that failed has left does not count: it failed before its first save, and one that begins
+  /// afresh leaves that file alone.
+  var isEmpty: Bool { entries.allSatisfy { $0.role == .emergency } }
+
   /// Lists the directory and reads the header of every checkpoint in it.
   ///
   /// - Complexity: Three reads a checkpoint, O(1) memory each.
