@@ -7,11 +7,24 @@
 #include <fcntl.h>   // fallocate, FALLOC_FL_KEEP_SIZE
 #include <sched.h>   // sched_getaffinity
 #include <stdio.h>   // renameat2, RENAME_NOREPLACE
-#include <sys/quota.h>
-#include <unistd.h>
 
-// quotactl_fd(2), Linux 5.14, which has no wrapper and one number on every architecture.
-static inline int checkpoint_quota(int fd, int type, unsigned id, struct dqblk *quota) {
-  return (int)syscall(443, fd, QCMD(Q_GETQUOTA, type), id, quota);
+// What the kernel calls struct if_dqblk. The C library's header of quotas declares types that Swift has
+// from elsewhere, and differently.
+struct checkpoint_quota {
+  unsigned long long hard_limit;  // blocks of 1,024 bytes; 0 is none
+  unsigned long long soft_limit;
+  unsigned long long used;  // bytes
+  unsigned long long of_files_and_times[5];
+  unsigned int valid;
+};
+
+extern long syscall(long number, ...);
+
+// quotactl_fd(2), Linux 5.14, which has no wrapper and one number on every architecture; type 0 is that of
+// a user, 1 of a group.
+static inline int checkpoint_quota_get(
+    int fd, int type, unsigned id, struct checkpoint_quota *quota) {
+  const int get_quota = 0x800007;
+  return (int)syscall(443, fd, get_quota << 8 | type, id, quota);
 }
 #endif

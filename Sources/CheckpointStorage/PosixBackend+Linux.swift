@@ -31,9 +31,7 @@
       let product = UInt64(record.f_bavail).multipliedReportingOverflow(
         by: UInt64(record.f_frsize))
       count = product.overflow ? .max : product.partialValue
-      for left in [
-        quotaLeft(directory, USRQUOTA, geteuid()), quotaLeft(directory, GRPQUOTA, getegid()),
-      ] {
+      for left in [quotaLeft(directory, 0, geteuid()), quotaLeft(directory, 1, getegid())] {
         count = min(count, left ?? .max)
       }
       return 0
@@ -43,12 +41,11 @@
     ///
     /// Quotas of a project, which are those of a directory tree, are part of what fstatfs says.
     private static func quotaLeft(_ directory: Int32, _ type: Int32, _ id: UInt32) -> UInt64? {
-      var record = dqblk()
+      var record = checkpoint_quota()
       // SAFETY: the kernel fills the record, which is ours. Without quotas it refuses.
-      guard unsafe checkpoint_quota(directory, type, id, &record) == 0 else { return nil }
+      guard unsafe checkpoint_quota_get(directory, type, id, &record) == 0 else { return nil }
       return Quota.left(
-        hardLimit: UInt64(record.dqb_bhardlimit), softLimit: UInt64(record.dqb_bsoftlimit),
-        used: UInt64(record.dqb_curspace))
+        hardLimit: record.hard_limit, softLimit: record.soft_limit, used: record.used)
     }
 
     @unsafe static func renameExclusively(
