@@ -25,7 +25,9 @@ public struct SpacePolicy: Hashable, Sendable {
 
   /// What a resume does.
   public var preflight: Preflight
-  /// What a save does. If it fails in the end, the save's ``SaveFailurePolicy`` says what follows.
+  /// What a save does.
+  ///
+  /// If it fails in the end, the ``SaveFailurePolicy`` of the manager says what follows.
   public var whenFull: WhenFull
 
   /// Makes a policy; give only what differs from the defaults.

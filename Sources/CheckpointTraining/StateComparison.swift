@@ -33,6 +33,7 @@ struct StateComparison {
   ///   - plan: What the program would save.
   ///   - table: What it was given.
   ///   - left: What need not be read, since it is as the program had it.
+  /// - Throws: ``CheckpointError``: `.incompatibleState`.
   static func requireComplete(
     _ usage: StateUsage, _ plan: SavePlan, _ table: StateTable, besides left: Set<StateName>
   ) throws(CheckpointError) {

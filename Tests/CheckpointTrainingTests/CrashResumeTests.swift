@@ -104,4 +104,83 @@ struct CrashResumeTests {
       }
     }
   }
+
+  // MARK: With all that a manager can do
+
+  /// Trains with health checks, a budget, setting aside and a policy of retention; returns the last step
+  /// that was acknowledged.
+  private func runWithEverything(
+    _ disk: SimulatedDisk, _ trainer: inout ToyTrainer, _ mode: SaveMode
+  ) throws -> Int {
+    var acknowledged = 0
+    func note(_ result: SaveResult?) {
+      if case .saved(let receipt, _)? = result { acknowledged = Int(receipt.step) }
+    }
+    do {
+      let manager = try disk.manager(
+        saving: .every(steps: 2), mode: mode,
+        keeping: (.last(2) + .best(1, of: "loss", .lowest)).withinBudget(ofBytes: 100_000),
+        checking: .finite + .noSpike(of: "loss", above: 50))
+      let result = try manager.resume(&trainer, from: .latest, damaged: .setAside)
+      acknowledged = result.checkpoint?.step ?? 0
+      while trainer.step < Self.stepCount, !disk.hasCrashed {
+        let loss = trainer.trainStep()
+        switch try manager.stepCompleted(trainer.step, state: trainer, metrics: ["loss": loss]) {
+        case .saved(let receipt, _): acknowledged = Int(receipt.step)
+        case .started(let start): note(start.earlier)
+        default: break
+        }
+      }
+      for result in try manager.finish(saving: trainer, step: trainer.step) { note(result) }
+      if trainer.step == Self.stepCount {
+        // In the middle of a step that is never completed.
+        var spoilt = trainer
+        spoilt.weights[0] = .infinity
+        try manager.stepCompleted(trainer.step + 1, state: trainer)
+        _ = manager.saveEmergency(spoilt, step: trainer.step + 1, because: TrainerError())
+      }
+    } catch let error as CheckpointError {
+      guard disk.hasCrashed else { throw error }
+    }
+    return acknowledged
+  }
+
+  /// A disk with a run whose newest checkpoint is damaged.
+  private func damagedDisk() throws -> SimulatedDisk {
+    let disk = SimulatedDisk()
+    try disk.train(3)
+    try disk.damage(checkpointPath(step: 3, generation: 3))
+    return disk
+  }
+
+  @Test(arguments: [SaveMode.blocking, .background()])
+  func everyCrashOfARunWithEverythingOnIsForgottenByItsEnd(mode: SaveMode) throws {
+    let probe = try damagedDisk()
+    let start = probe.operationCount
+    var uninterrupted = ToyTrainer()
+    _ = try runWithEverything(probe, &uninterrupted, mode)
+    #expect(uninterrupted == ToyTrainer.trained(Self.stepCount))
+    for index in start..<probe.operationCount {
+      let disk = try damagedDisk()
+      disk.crash(beforeOperation: index)
+      var trainer = ToyTrainer()
+      let acknowledged = max(2, try runWithEverything(disk, &trainer, mode))
+      for survivor in disk.postCrashStates(limit: 8, seed: UInt64(index)) {
+        var resumed = ToyTrainer()
+        let result = try survivor.copy().manager().resume(&resumed, from: .latest)
+        let step = try #require(result.checkpoint?.step)
+        // The last save may be one of the step that is never completed.
+        #expect(step >= min(acknowledged, Self.stepCount), "cut before call \(index)")
+        #expect(
+          resumed == ToyTrainer.trained(min(step, Self.stepCount)), "cut before call \(index)")
+        // The damaged one is under either name, byte for byte.
+        let names = survivor.names(inDirectoryAt: SimulatedDisk.store) ?? []
+        #expect(names.contains { $0.hasPrefix("step-000000003.g000003.ckpt") })
+        var next = ToyTrainer()
+        _ = try runWithEverything(survivor, &next, mode)
+        #expect(next == ToyTrainer.trained(Self.stepCount), "cut before call \(index)")
+        #expect(survivor.temporaries().isEmpty)
+      }
+    }
+  }
 }
