@@ -133,6 +133,8 @@ struct MigrationTests {
   }
 
   private struct Gap: Checkpointable {
+    /// ThreadSanitizer crashes at an inout of a type without bytes.
+    var placeholder = 0
     static var stateVersion: Int { 3 }
     static var stateMigrations: [StateMigration] { [StateMigration(from: 2, .drop("w"))] }
     func save(to state: inout StateWriter) throws {}
@@ -214,6 +216,8 @@ struct MigrationTests {
   }
 
   private struct Misfit: Checkpointable {
+    /// ThreadSanitizer crashes at an inout of a type without bytes.
+    var placeholder = 0
     static var stateVersion: Int { 2 }
     static var stateMigrations: [StateMigration] {
       [StateMigration(from: 1, .drop("junk"), .drop("old"), .reshape("w", to: [7]))]
@@ -234,6 +238,8 @@ struct MigrationTests {
 
   /// A version that has migrations and forgets one of its tensors.
   private struct Forgetful: Checkpointable {
+    /// ThreadSanitizer crashes at an inout of a type without bytes.
+    var placeholder = 0
     static var stateVersion: Int { 2 }
     static var stateMigrations: [StateMigration] {
       [StateMigration(from: 1, .drop("junk"), .drop("old"))]
