@@ -39,7 +39,10 @@ extension CheckpointStore {
       // What stays anyway need not be read to find out whether it counts.
       let isSettled = policy.isByNumberOnly && counted.count >= policy.lastCount && isCovered
       if isClear {
-        reasons.insert(.everything)
+        let counts =
+          seen.insert(header.saveIdentifier).inserted
+          && !uncertainGenerations.contains(header.generation)
+        reasons.insert(counts ? .everything : .notCounted)
       } else if !isSettled || reasons.isEmpty {
         if case .intact(let metrics, let isHealthy) = verdict(on: entry),
           !uncertainGenerations.contains(header.generation),
