@@ -60,6 +60,14 @@ extension CheckpointStore {
       }
       decisions.append(RetentionDecision(entry: entry, reasons: reasons))
     }
+    complete(&decisions, counted, policy)
+    return decisions
+  }
+
+  /// Adds what follows from which checkpoints count.
+  private func complete(
+    _ decisions: inout [RetentionDecision], _ counted: [Counted], _ policy: RetentionPolicy
+  ) {
     if let newest = counted.first {
       decisions[newest.number].reasons.insert(.newest)
       // Otherwise a run that has gone wrong would in time remove all that it could go back to.
@@ -79,7 +87,6 @@ extension CheckpointStore {
       for one in kept(by: rule, counted) { decisions[one.number].reasons.insert(.rule(rule)) }
     }
     policy.byteBudget.map { trim(&decisions, to: $0) }
-    return decisions
   }
 
   /// Gives up what only rules keep, oldest first and the best last, until the files of the store have
