@@ -134,19 +134,20 @@ struct OutcomeTests {
     #expect(try manager.saved(ToyTrainer(), step: 1).generation == 2)
   }
 
-  @Test func everyFaultOfASaveLeavesTheEarlierCheckpointAndAnHonestOutcome() throws {
+  @Test(arguments: [SaveMode.blocking, .background()])
+  func everyFaultOfASaveLeavesTheEarlierCheckpointAndAnHonestOutcome(mode: SaveMode) throws {
     try disk.train(2)
     let callCount = try saveCallCount()
     #expect(callCount > 8)
     for index in 0..<callCount {
       for effect in [FaultPlan.Effect.error(EIO), .errorAfterEffect(EIO), .error(ENOSPC)] {
         let copy = disk.copy()
-        let manager = try copy.manager()
+        let manager = try copy.manager(mode: mode)
         var trainer = ToyTrainer()
         try manager.resume(&trainer, from: .latest)
         trainer.trainStep()
         copy.faultPlan = FaultPlan([.init(occurrence: index, effect)])
-        let outcome = try manager.save(trainer, step: 3)
+        let outcome = try outcomeOfStep(manager, &trainer)
         copy.faultPlan = FaultPlan()
         copy.crash()
         for survivor in copy.postCrashStates(limit: 32) {
@@ -160,6 +161,29 @@ struct OutcomeTests {
           }
         }
       }
+    }
+  }
+
+  /// Reports step 3, overwrites the trainer while a save in the background may be under way, and tells what
+  /// came of it, which must be told once.
+  private func outcomeOfStep(
+    _ manager: CheckpointManager, _ trainer: inout ToyTrainer
+  ) throws -> SaveResult {
+    let atTheCall = trainer
+    let told = try manager.stepCompleted(3, state: trainer)
+    switch told {
+    case .saved(let receipt, let report): return .saved(receipt, report)
+    case .failed(let error): return .failed(error)
+    default: break
+    }
+    trainer.weights = trainer.weights.map { _ in .nan }
+    try manager.prewarm(trainer)  // Waits for it.
+    trainer = atTheCall
+    switch try manager.stepCompleted(3, state: trainer) {
+    case .started(let start): return try #require(start.earlier)
+    case .saved(let receipt, let report): return .saved(receipt, report)
+    case .failed(let error): return .failed(error)
+    default: throw TrainerError()
     }
   }
 
