@@ -24,7 +24,7 @@ extern long syscall(long number, ...);
 // a user, 1 of a group.
 static inline int checkpoint_quota_get(
     int fd, int type, unsigned id, struct checkpoint_quota *quota) {
-  const int get_quota = 0x800007;
-  return (int)syscall(443, fd, get_quota << 8 | type, id, quota);
+  const unsigned get_quota = 0x800007;
+  return (int)syscall(443, fd, get_quota << 8 | (unsigned)type, id, quota);
 }
 #endif

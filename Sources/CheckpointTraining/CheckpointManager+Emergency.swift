@@ -46,10 +46,17 @@ extension CheckpointManager {
   ) -> EmergencyResult {
     background?.hurry()
     settle()
-    if let savedStep, savedStep == schedule.lastStep, unsaved == nil {
+    let step = max(step, 0)
+    // A program that saves by hand may be further than what it has reported.
+    if let savedStep, savedStep == schedule.lastStep, step <= savedStep + 1, unsaved == nil {
       return .lastStepIsSaved(step: savedStep)
     }
-    let step = max(step, 0)
+    guard store.isWritable else {
+      return .failed(
+        CheckpointError(
+          .invalidState, "\(escaped(store.path)) was opened for reading: nothing is saved in it.",
+          at: CheckpointError.Location(path: store.path)))
+    }
     if let path = emergency(of: step) { return .isThereAlready(path: path) }
     do {
       let receipt = try keepingError(of: step) {
@@ -77,10 +84,9 @@ extension CheckpointManager {
 
   /// The path of what this run has left at a step before.
   private func emergency(of step: Int) -> String? {
-    guard let run = store.runIdentifier else { return nil }
-    return (try? store.entries())?.first { entry in
+    (try? store.entries())?.first { entry in
       entry.role == .emergency && entry.step == UInt64(step) && entry.problem == nil
-        && entry.header?.runIdentifier == run
+        && entry.header.map(store.isOfThisRun) == true
     }?.path
   }
 

@@ -66,7 +66,7 @@ final class Restoration {
     var table = StateTable(reader)
     // Of a part, only the versions of that matter.
     if live == nil { try StateComparison.requireNotNewer(plan, table) }
-    try migrations.apply(to: &table)
+    try migrations.apply(to: &table, where: wantedScopes(table))
     var offer = StateOffer(table)
     guard let selection = strictness.selection else { return offer }
     if let live {
@@ -80,6 +80,15 @@ final class Restoration {
     }
     try StateComparison.requireMatch(plan, offer.table)
     return offer
+  }
+
+  /// Which scopes hold something that is wanted, in the checkpoint or in the program.
+  private func wantedScopes(_ table: StateTable) -> (String) -> Bool {
+    guard live != nil, let selection = strictness.selection else { return { _ in true } }
+    let planned =
+      plan.entries.map(\.descriptor.name) + plan.metadata.entries(of: .state).map(\.name)
+    let wanted = Set((table.names + planned).filter(selection.contains).flatMap(\.scopes))
+    return wanted.contains
   }
 
   /// Restores a checkpoint that was checked, and makes sure that nothing was forgotten.

@@ -132,8 +132,9 @@ final class ProgressSink: StateSink {
 
   private func advance(by count: Int) {
     done += UInt64(count)
-    // At most a hundred times.
-    guard done - told >= max(total / 100, 1), told < total else { return }
+    // At most a hundred times, and when it is done.
+    let isDone = done == total && told < total
+    guard isDone || done - told > total / 100 else { return }
     told = done
     events.emit(.progressed(step: step, byteCount: done, of: total))
   }

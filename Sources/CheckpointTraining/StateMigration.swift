@@ -46,12 +46,19 @@ struct DeclaredMigrations {
 
   /// Brings a table to the versions of now, as far as migrations are declared.
   ///
+  /// - Parameters:
+  ///   - table: What a checkpoint holds.
+  ///   - isWanted: Whether anything in a scope is restored.
   /// - Throws: ``CheckpointError``: `.incompatibleState` if a version has no migration, or a step does
   ///   not work.
-  func apply(to table: inout StateTable) throws(CheckpointError) {
+  func apply(
+    to table: inout StateTable, where isWanted: (_ scope: String) -> Bool
+  ) throws(CheckpointError) {
     // They were noted as the state was planned: each scope before those within.
     for (path, current, migrations) in scopes {
-      guard let saved = table.versions[StateName(path)], saved < current else { continue }
+      guard let saved = table.versions[StateName(path)], saved < current, isWanted(path) else {
+        continue
+      }
       for version in saved..<current {
         guard let migration = migrations.first(where: { $0.version == version }) else {
           throw CheckpointError(

@@ -61,7 +61,9 @@ struct StateOffer {
   private mutating func unify(_ part: StatePart, _ plan: SavePlan) {
     for names in part.ties {
       let there = names.filter { table.tensors[StateName($0)] != nil }
-      let isOne = Set(there.map { table.tensors[StateName($0)]?.savedNumber }).count == 1
+      let numbers = Set(there.map { table.tensors[StateName($0)]?.savedNumber })
+      // Two that functions make are two, whatever they make.
+      let isOne = there.count == 1 || (numbers.count == 1 && numbers.first != .some(nil))
       guard let first = there.first, var tensor = table.tensors[StateName(first)], isOne,
         there.allSatisfy({ fits($0, plan) })
       else {

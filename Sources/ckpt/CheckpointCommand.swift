@@ -15,7 +15,8 @@ enum CheckpointCommand {
     let arguments = Array(words)
     do {
       switch name {
-      case "ls": try list(arguments, asJSON: options.has("json"))
+      case "ls":
+        if try !list(arguments, asJSON: options.has("json")) { return .cannotTell }
       case "pin", "unpin": try PinCommand(arguments, setsPin: name == "pin").run()
       default:
         let known = ["ls", "pin", "unpin"]
@@ -31,13 +32,15 @@ enum CheckpointCommand {
     return StandardStreams.hasOutputFailed ? .cannotTell : .success
   }
 
-  private static func list(_ paths: [String], asJSON: Bool) throws {
+  /// Prints what is in a store; returns whether all of it could be read.
+  private static func list(_ paths: [String], asJSON: Bool) throws -> Bool {
     guard paths.count == 1 else { throw UsageError("Name one directory of checkpoints.") }
     let listing = try Listing(of: paths[0])
     for line in asJSON ? listing.json : listing.lines { StandardStreams.writeOutput(line) }
     if listing.isEmpty {
       StandardStreams.writeError("ckpt: \(escaped(paths[0])) holds no checkpoint.")
     }
+    return !listing.isIncomplete
   }
 
   private static let help = """

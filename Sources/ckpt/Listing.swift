@@ -14,6 +14,8 @@ struct Listing {
     var node: LineageNode?
     var metrics: [(name: String, value: Double)] = []
     var unhealthyReason: String?
+    /// Why it cannot be read, as far as header and index tell.
+    var problem: CheckpointError?
     /// The step of the checkpoint that its branch begins at, if it begins one.
     var origin: UInt64?
   }
@@ -22,6 +24,8 @@ struct Listing {
   private let tree: LineageTree
 
   var isEmpty: Bool { rows.isEmpty }
+  /// Whether something could not be read, so that it cannot be told.
+  var isIncomplete: Bool { rows.contains { $0.problem?.code == .unreadable } }
 
   init(of path: String) throws(CheckpointError) {
     let store = try CheckpointStore(path, for: .reading)
@@ -35,11 +39,16 @@ struct Listing {
       if node.ancestor != nil { origins[node.entry.name] = origin?.entry.step }
     }
     rows = try store.entries().map { entry in
-      var row = Row(entry: entry, node: byName[entry.name], origin: origins[entry.name])
-      if entry.problem == nil, let reader = try? store.open(entry) {
-        row.metrics = reader.metadata.metrics.sorted { $0.key < $1.key }
-          .map { ($0.key, $0.value) }
-        row.unhealthyReason = reader.metadata.unhealthyReason
+      var row = Row(
+        entry: entry, node: byName[entry.name], problem: entry.problem,
+        origin: origins[entry.name])
+      guard entry.problem == nil else { return row }
+      do throws(CheckpointError) {
+        let metadata = try store.open(entry).metadata
+        row.metrics = metadata.metrics.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        row.unhealthyReason = metadata.unhealthyReason
+      } catch {
+        row.problem = error
       }
       return row
     }
@@ -74,7 +83,7 @@ struct Listing {
     case .damaged: remarks.append("set aside as damaged")
     case .emergency: remarks.append("left by a run that failed")
     }
-    if let problem = row.entry.problem { remarks.append("\(problem.code)") }
+    if let problem = row.problem { remarks.append("\(problem.code)") }
     if let reason = row.unhealthyReason { remarks.append("unhealthy: \(escaped(reason))") }
     if row.entry.isPinned { remarks.append("pinned") }
     if let origin = row.origin { remarks.append("from step \(origin)") }
@@ -105,7 +114,7 @@ struct Listing {
         ("leads_to_newest", .bool(row.node?.leadsToNewest ?? false)),
         ("pinned", .bool(row.entry.isPinned)),
         ("unhealthy", row.unhealthyReason.map { .string($0) } ?? .null),
-        ("problem", row.entry.problem.map { .string($0.message) } ?? .null),
+        ("problem", row.problem.map { .string($0.message) } ?? .null),
         ("metrics", .object(row.metrics.map { ($0.name, .double($0.value)) })),
       ]).text
     }

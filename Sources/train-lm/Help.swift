@@ -52,7 +52,8 @@ extension TrainOptions {
         --health_check                  mark checkpoints with NaN,
                                         infinity, or a spike of loss:
                                         'healthy' passes over them
-        --on_full_disk go-on|wait|stop  wait: up to an hour            go-on
+        --on_full_disk go-on|wait|stop  wait: up to an hour; stop:     go-on
+                                        end at any failed save
         --space_check warn|refuse|off   whether all will fit           warn
         --overwrite_output_dir          a fresh run over old
                                         checkpoints, which age by
@@ -94,8 +95,8 @@ extension TrainOptions {
       Standard output has one JSON object a line: started, warm_started, resumed,
       resume_check, step, eval, save_started, saved, save_failed, waiting_for_space,
       emergency, stopped, done, best_loaded. Progress is on standard error. If the loss
-      is no number any more, the run ends, and leaves what it has come to beside its
-      checkpoints, as '.emergency'. Hyphens and underscores in option names are alike.
+      is no number any more, the run ends, and unless the step before is saved it leaves
+      what it has come to beside its checkpoints, as '.emergency'. Hyphens and underscores in option names are alike.
 
       exit status: 0 done, 1 error, 64 usage, 75 stopped early: run the same command
       with --resume_from_checkpoint to go on

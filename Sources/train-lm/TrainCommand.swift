@@ -40,8 +40,9 @@ enum TrainCommand {
 
   /// What to type next, where the library can only say what to call.
   private static func hint(_ error: any Error, _ options: TrainOptions) -> String? {
-    if let path = options.initialCheckpoint,
-      (error as? CheckpointError)?.location?.path.hasPrefix(path) == true
+    let place = (error as? CheckpointError)?.location?.path
+    if let path = options.initialCheckpoint, let place,
+      place == path || place.hasPrefix(path + "/")
     {
       return "--init_from needs an intact checkpoint of a model of the same shape."
     }

@@ -48,7 +48,7 @@ import Testing
     disk.replace(checkpointName(2, 2), with: [1])
     let damaged = try #require(try store.entries().first)
     #expect(errorCode { try store.pin(damaged) } == .corrupted)
-    disk.faultPlan = FaultPlan([.init(.open, .error(EACCES), .always)])
+    disk.faultPlan = FaultPlan([.init(.open, occurrence: 1, .error(EACCES))])
     #expect(errorCode { try store.pin(entries[0]) } == .io)
     disk.faultPlan = FaultPlan([.init(.sync, .error(EIO))])
     #expect(errorCode { try store.pin(entries[0]) } == .io)

@@ -146,6 +146,80 @@ import Testing
     #expect(try store.recover()?.reader.header.step == 4)
   }
 
+  @Test func whatARunWasTakenBackFromIsNotGoneBackTo() throws {
+    do {
+      let store = try disk.writer()
+      for step in UInt64(1)...5 { try save(step, to: store) }
+    }
+    do {
+      // A person goes back to 2, and then things go wrong.
+      let store = try disk.writer()
+      store.continueRun(
+        from: try #require(try store.recover(.generation(2))).reader, choice: .deliberate)
+      for step in UInt64(6)...8 {
+        try save(step, unhealthy: "NaN", to: store)
+        _ = store.retain(.last(2))
+      }
+      #expect(try store.entries().compactMap(\.generation) == [8, 7, 2])
+    }
+    try disk.put(checkpointName(5, 5), [])
+    let recovery = try #require(try disk.reader().recover(.latestHealthy))
+    #expect(recovery.reader.header.generation == 2)
+  }
+
+  @Test func whatWasLeftBehindIsPassedOverWithAReason() throws {
+    do {
+      let store = try disk.writer()
+      for step in UInt64(1)...3 { try save(step, to: store) }
+    }
+    let store = try resumed(.generation(1))
+    try save(4, unhealthy: "spike", to: store)
+    let recovery = try #require(try disk.reader().recover(.latestHealthy))
+    #expect(recovery.reader.header.generation == 1)
+    #expect(recovery.skipped.map(\.reason.code) == [.unhealthy, .unhealthy, .unhealthy])
+    #expect(recovery.skipped[1].reason.message.contains("left behind"))
+  }
+
+  @Test func whatCouldNotBeRankedIsNotTheBest() throws {
+    do {
+      let store = try disk.writer()
+      for (step, loss) in [(1, 9.0), (2, 1), (3, 5)] {
+        try save(UInt64(step), loss: loss, to: store)
+      }
+    }
+    let best = CheckpointSelection.best(metric: "loss", .lowest)
+    var successCount = 0
+    for occurrence in 0..<20 {
+      let disk = disk.copy()
+      let store = try disk.reader()
+      disk.faultPlan = FaultPlan([.init(.open, occurrence: occurrence, .error(EMFILE))])
+      guard let recovery = try? store.recover(best) else { continue }
+      successCount += 1
+      #expect(recovery.reader.header.step == 2, "open \(occurrence)")
+    }
+    #expect(successCount > 10)
+  }
+
+  @Test func whatARunThatFailedHasLeftDoesNotSayWhoseStoreThisIs() throws {
+    // A run that was taken back from generations 3 to 5, in another store.
+    let other = try CheckpointStore("/other", for: .writing, options: options(on: disk))
+    for step in UInt64(1)...5 { try save(step, to: other) }
+    other.continueRun(
+      from: try #require(try other.recover(.generation(2))).reader, choice: .deliberate)
+    try save(6, to: other)
+    let base = try #require(try other.recover()).reader
+    do {
+      let store = try disk.writer()
+      store.continueRun(from: base, choice: .deliberate)
+      try save(7, as: .emergency, to: store)
+    }
+    let store = try disk.writer()
+    store.continueRun(from: base, choice: .deliberate)
+    for step in UInt64(8)...12 { try save(step, loss: step == 10 ? 0 : 1, to: store) }
+    _ = store.retain(.best(1, of: "loss", .lowest))
+    #expect(try store.entries().map(\.step) == [12, 10, 7])
+  }
+
   @Test func anUnhealthyOneIsNotTheBest() throws {
     let store = try disk.writer()
     try save(1, loss: 3, to: store)

@@ -111,6 +111,17 @@ struct EmergencyTests {
       throw TrainerError()
     }
     #expect(path == receipt.path)
+    // So does one that begins afresh each time, since it fails before its first save.
+    let fresh = SimulatedDisk()
+    for _ in 0..<3 {
+      let manager = try fresh.manager(saving: .manual)
+      var trainer = ToyTrainer()
+      #expect(try manager.resume(&trainer, from: .latest).checkpoint == nil)
+      _ = manager.saveEmergency(trainer, step: 2, because: TrainerError())
+    }
+    #expect(
+      fresh.names(inDirectoryAt: SimulatedDisk.store)?.filter { $0.hasSuffix(".emergency") }.count
+        == 1)
     // Another run at that step is another matter, and a step may be wrong.
     let manager = try disk.manager(saving: .manual)
     var trainer = ToyTrainer()
@@ -118,6 +129,19 @@ struct EmergencyTests {
     _ = manager.saveEmergency(ToyTrainer(), step: -2, because: TrainerError())
     _ = manager.saveEmergency(ToyTrainer(), step: 2, because: TrainerError())
     #expect(emergencies.count == 3)
+  }
+
+  @Test func aProgramThatSavesByHandLosesNoStepsThatItDidNotReport() throws {
+    let manager = try disk.manager(saving: .manual)
+    var trainer = ToyTrainer.trained(5)
+    try manager.stepCompleted(5, state: trainer)
+    try manager.saved(trainer, step: 5)
+    trainer = .trained(40)
+    guard
+      case .saved(let receipt) = manager.saveEmergency(
+        trainer, step: 40, because: TrainerError())
+    else { throw TrainerError() }
+    #expect(receipt.step == 40)
   }
 
   @Test func whatCannotBeSavedIsToldAndNotThrown() throws {

@@ -41,9 +41,11 @@ struct FollowerTests {
     let names = disk.names(inDirectoryAt: SimulatedDisk.store)
     let error = try checkpointError { _ = try manager.save(trainer, step: 2) }
     #expect(error.code == .invalidState && error.message.contains("opened for reading"))
-    guard case .failed = manager.saveEmergency(trainer, step: 2, because: TrainerError()) else {
+    let other = try disk.manager(for: .reading)
+    guard case .failed = other.saveEmergency(trainer, step: 2, because: TrainerError()) else {
       throw TrainerError()
     }
+    try other.finish()
     #expect(disk.names(inDirectoryAt: SimulatedDisk.store) == names)
   }
 

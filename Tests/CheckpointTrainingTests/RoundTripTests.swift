@@ -165,4 +165,22 @@ struct RoundTripTests {
     #expect(files[1] == files[0])
     #expect(files[2] == files[0])
   }
+
+  @Test func tensorsAreFoundByTheirNamesWhateverTheOrder() throws {
+    let disk = SimulatedDisk()
+    let saved = ScriptedState(onSave: { state in
+      for number in 0..<5 { try state.tensor("optimizer/\(number)", [Int32(number)]) }
+    })
+    try disk.manager().saved(saved, step: 1)
+    var found: [Int32] = []
+    var other = ScriptedState(
+      onSave: { state in
+        for number in [3, 1, 4, 0, 2] { try state.tensor("optimizer/\(number)", [Int32(9)]) }
+      },
+      onRestore: { state in
+        found = try [3, 1, 4, 0, 2].flatMap { try state.tensor("optimizer/\($0)", of: Int32.self) }
+      })
+    try disk.manager().resume(&other, from: .latest)
+    #expect(found == [3, 1, 4, 0, 2])
+  }
 }

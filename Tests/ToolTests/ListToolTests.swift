@@ -66,6 +66,16 @@ struct ListToolTests {
     }
   }
 
+  @Test func anIndexThatIsDamagedIsTold() throws {
+    try StoreFixture.with(2) { fixture in
+      let url = URL(filePath: fixture.paths[1])
+      var bytes = try Data(contentsOf: url)
+      bytes.replaceSubrange(bytes.count - 4096..<bytes.count - 3000, with: Data(count: 1096))
+      try bytes.write(to: url)
+      #expect(rows(try ckpt("ls", fixture.directory)).first == "   200  g2  corrupted")
+    }
+  }
+
   @Test func pinsAreSetAndRemoved() throws {
     try StoreFixture.with(2) { fixture in
       let oldest = fixture.paths[0]

@@ -19,7 +19,7 @@ extension CheckpointStore {
     /// Whether all stay, and the newest intact and healthy ones are known: the rest need not be read.
     var isClear: Bool {
       policy.keepsEverything && policy.rules.isEmpty && isCovered
-        && counted.contains(where: \.isHealthy)
+        && counted.contains { $0.isHealthy && $0.isOfLineage }
     }
     for entry in listing.entries {
       guard entry.role == .candidate, let header = entry.header else {
@@ -76,7 +76,9 @@ extension CheckpointStore {
       #else
         let isSpared = true
       #endif
-      if isSpared, !newest.isHealthy, let healthy = counted.first(where: \.isHealthy) {
+      let healthy =
+        counted.first { $0.isHealthy && $0.isOfLineage } ?? counted.first(where: \.isHealthy)
+      if isSpared, !newest.isHealthy, let healthy {
         decisions[healthy.number].reasons.insert(.newestHealthy)
       }
     }

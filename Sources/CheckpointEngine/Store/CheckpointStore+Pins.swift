@@ -17,6 +17,9 @@ extension CheckpointStore {
   /// - Throws: ``CheckpointError``: `.notFound` if the file is gone, `.corrupted` if it has no header, `.io`.
   public func pin(_ entry: StoreEntry) throws(CheckpointError) {
     let marker = try marker(of: entry)
+    // Retention takes the exclusive lock of what it removes: it cannot while this is held.
+    let held = try directory.openHeld(entry.name)
+    defer { withExtendedLifetime(held) {} }
     do {
       let mode = options.permissions.ofNewFile
       let file = try directory.backend.open(
@@ -28,7 +31,7 @@ extension CheckpointStore {
       throw CheckpointError(writing: directory.path(of: marker), error)
     }
     try directory.sync()
-    // Before there was a pin, retention may have been faster.
+    // Where files cannot be locked, retention may have been faster.
     do {
       _ = try directory.backend.status(entry.name, in: directory.descriptor)
     } catch {

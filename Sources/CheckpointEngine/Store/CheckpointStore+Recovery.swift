@@ -19,10 +19,6 @@ public enum CheckpointSelection: Hashable, Sendable {
   case best(metric: String, MetricDirection)
 }
 
-extension CheckpointSelection {
-  fileprivate var metric: String? { if case .best(let metric, _) = self { metric } else { nil } }
-}
-
 /// A checkpoint that recovery passed over.
 public struct SkippedCheckpoint: Hashable, Sendable {
   /// The file's path.
@@ -77,11 +73,11 @@ extension CheckpointStore {
     // A candidate may be removed by the writer's retention while it is being looked at.
     for _ in 0..<100 {
       let listing = try list()
-      let candidates = try select(selection, from: listing)
+      let (candidates, unranked) = try select(selection, from: listing)
       if candidates.isEmpty, listing.isEmpty { return nil }
       let search = Search(
-        isForHealthy: selection == .latestHealthy, metric: selection.metric, rejected: rejected,
-        candidates: candidates)
+        abandoned: selection == .latestHealthy ? leftBehind(candidates) : nil,
+        unranked: unranked, rejected: rejected, candidates: candidates)
       if let recovery = try firstIntact(search, listing, check) { return recovery }
     }
     throw CheckpointError(
@@ -91,11 +87,12 @@ extension CheckpointStore {
 
   private func select(
     _ selection: CheckpointSelection, from listing: StoreListing
-  ) throws(CheckpointError) -> [StoreEntry] {
+  ) throws(CheckpointError) -> (candidates: [StoreEntry], unranked: Set<String>) {
     let selected: [StoreEntry]
+    var unranked: Set<String> = []
     let what: String
     switch selection {
-    case .latest, .latestHealthy: return listing.candidates
+    case .latest, .latestHealthy: return (listing.candidates, [])
     case .step(let step):
       selected = listing.candidates.filter { $0.step == step }
       what = "step \(step)"
@@ -103,11 +100,11 @@ extension CheckpointStore {
       selected = listing.candidates.filter { $0.generation == generation }
       what = "generation \(generation)"
     case .best(let metric, let direction):
-      if listing.isEmpty { return [] }
-      selected = ranked(listing.candidates, by: metric, direction)
+      if listing.isEmpty { return ([], []) }
+      (selected, unranked) = ranked(listing.candidates, by: metric, direction)
       what = "a value of '\(escaped(metric))'"
     }
-    guard selected.isEmpty else { return selected }
+    guard selected.isEmpty else { return (selected, unranked) }
     let others = listing.candidates.map { "step \($0.step)" }.joined(separator: ", ")
     throw CheckpointError(
       .notFound,
@@ -122,7 +119,7 @@ extension CheckpointStore {
   /// them may be the best.
   private func ranked(
     _ candidates: [StoreEntry], by metric: String, _ direction: MetricDirection
-  ) -> [StoreEntry] {
+  ) -> (candidates: [StoreEntry], unranked: Set<String>) {
     var silent: [StoreEntry] = []
     var measured: [(value: Double, entry: StoreEntry)] = []
     var lineage = run.map { (identifier: $0.runIdentifier, abandoned: $0.abandonedGenerations) }
@@ -143,23 +140,40 @@ extension CheckpointStore {
     }
     // The sort is stable.
     let best = measured.reversed().sorted { direction.isBetter($0.value, than: $1.value) }
-    return best.isEmpty ? [] : silent + best.map(\.entry)
+    return best.isEmpty ? ([], []) : (silent + best.map(\.entry), Set(silent.map(\.path)))
+  }
+
+  /// What the run of the newest checkpoint that can be opened has left behind.
+  private func leftBehind(_ candidates: [StoreEntry]) -> GenerationRanges {
+    if let run { return run.abandonedGenerations }
+    for entry in candidates where entry.problem == nil {
+      if let reader = try? open(entry) { return GenerationRanges(recordedIn: reader.metadata) }
+    }
+    return GenerationRanges()
   }
 
   /// What one look through the candidates goes by.
   private struct Search {
-    let isForHealthy: Bool
-    /// What the candidates are ranked by, if they are.
-    let metric: String?
+    /// What the newest one's run has left behind, if healthy ones are wanted; else nil.
+    let abandoned: GenerationRanges?
+    /// The paths of candidates that did not tell what they are ranked by.
+    let unranked: Set<String>
     let rejected: [String: CheckpointError]
     let candidates: [StoreEntry]
 
     /// Why a candidate is passed over although it may be intact.
     func objection(to reader: CheckpointReader) -> CheckpointError? {
-      guard isForHealthy, let reason = reader.metadata.unhealthyReason else { return nil }
+      guard let abandoned else { return nil }
+      let location = CheckpointError.Location(path: reader.path)
+      if let reason = reader.metadata.unhealthyReason {
+        return CheckpointError(
+          .unhealthy, "\(escaped(reader.path)) was marked unhealthy: \(escaped(reason)).",
+          at: location)
+      }
+      guard abandoned.contains(reader.header.generation) else { return nil }
       return CheckpointError(
-        .unhealthy, "\(escaped(reader.path)) was marked unhealthy: \(escaped(reason)).",
-        at: CheckpointError.Location(path: reader.path))
+        .unhealthy, "\(escaped(reader.path)) was left behind when the run was taken back.",
+        at: location)
     }
   }
 
@@ -179,10 +193,8 @@ extension CheckpointStore {
       }
       switch try examine(entry, objecting: search.objection, checking: check) {
       case .intact(let reader):
-        if let metric = search.metric, reader.metadata.metrics[metric] == nil {
-          // It could not be opened when they were ranked, and has no place among them.
-          return nil
-        }
+        // It could not be opened when they were ranked, and has no place among them.
+        if search.unranked.contains(entry.path) { return nil }
         try requireUnambiguous(reader, among: search.candidates)
         return Recovery(reader: reader, skipped: skipped)
       case .passedOver(let reason):
@@ -190,23 +202,26 @@ extension CheckpointStore {
       case .vanished: return nil
       }
     }
+    let hasOthers =
+      search.candidates.count < listing.candidates.count
+      || skipped.contains { $0.reason.code == .unhealthy }
     skipped += listing.entries.compactMap { entry in
       entry.reasonNotToBeCandidate.map { SkippedCheckpoint(path: entry.path, reason: $0) }
     }
     throw nothingIntact(
       skipped, isSelection: search.candidates.count < listing.candidates.count,
-      search.isForHealthy ? "intact and healthy" : "intact")
+      hasOthers: hasOthers, search.abandoned != nil ? "intact and healthy" : "intact")
   }
 
   private func nothingIntact(
-    _ skipped: [SkippedCheckpoint], isSelection: Bool, _ quality: String
+    _ skipped: [SkippedCheckpoint], isSelection: Bool, hasOthers: Bool, _ quality: String
   ) -> CheckpointError {
     CheckpointError(
       .noIntactCheckpoint,
       (isSelection ? "What was asked for of" : "No checkpoint of")
         + " \(escaped(path)) is \(isSelection ? "not " : "")\(quality), and nothing was started "
         + "afresh:\n" + skipped.map { "  " + $0.reason.message }.joined(separator: "\n")
-        + (isSelection || skipped.contains { $0.reason.code == .unhealthy }
+        + (hasOthers
           ? "\nThere are others: name one of them, or resume from the latest."
           : "\nMove the files away to start over, or name another checkpoint by its path."),
       at: CheckpointError.Location(path: path))

@@ -84,8 +84,8 @@ public struct RetentionPolicy: Hashable, Sendable {
 
   /// The same, but fewer where the files of the store would have more bytes.
   ///
-  /// After a save, what only rules keep goes until the budget is met: the oldest first, the best last.
-  /// Nothing else goes, so that a budget that is too small is exceeded, with a warning. All files of
+  /// After a save, what only rules keep goes until the budget is met: the oldest first, the best last, and
+  /// the best not at all where the budget cannot be met. Nothing else goes, so that a budget that is too small is exceeded, with a warning. All files of
   /// checkpoints count, whatever their condition. A save that is being written comes on top: it must
   /// be durable before anything else goes.
   ///
@@ -106,12 +106,12 @@ public struct RetentionPolicy: Hashable, Sendable {
     return result
   }
 
-  /// What either keeps, within the larger budget, or none if one of them has none: nothing goes that
-  /// one of them would have kept.
+  /// What either keeps; without a budget unless they are the same, since nothing may go that one of them
+  /// would have kept.
   package func union(_ other: RetentionPolicy) -> RetentionPolicy {
+    if self == other { return self }
     var result = RetentionPolicy(rules: rules.union(other.rules))
     result.keepsEverything = keepsEverything || other.keepsEverything
-    if let one = byteBudget, let two = other.byteBudget { result.byteBudget = max(one, two) }
     return result
   }
 

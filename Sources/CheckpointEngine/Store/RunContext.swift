@@ -23,8 +23,12 @@ struct RunContext {
 }
 
 extension CheckpointStore {
-  /// The run that the next save belongs to; nil before one has begun.
-  package var runIdentifier: Identifier? { run?.runIdentifier }
+  /// Whether a file was left by the run of the next save, or both are of runs that had saved nothing: one
+  /// that begins afresh again and again has another identifier each time.
+  package func isOfThisRun(_ header: CheckpointHeader) -> Bool {
+    if let run, header.runIdentifier == run.runIdentifier { return true }
+    return header.parentIdentifier == nil && run?.parentIdentifier == nil
+  }
 
   /// Begins a run of its own; checkpoints that are in the store belong to the past from its first
   /// save on.
@@ -63,7 +67,8 @@ extension CheckpointStore {
     let header = reader.header
     let isOfThisStore =
       (try? list())?.entries.contains {
-        $0.header?.runIdentifier == header.runIdentifier
+        // What a run that failed has left says nothing of whose store this is.
+        $0.role != .emergency && $0.header?.runIdentifier == header.runIdentifier
       } ?? true  // When in doubt, what led here may still be the best.
     var result = isOfThisStore ? GenerationRanges(recordedIn: reader.metadata) : GenerationRanges()
     let first = isOfThisStore ? header.generation + 1 : 0
