@@ -38,8 +38,9 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLinux"),
     .target(name: "CheckpointMutants"),  // linked with the trait "Mutants" only
+    .target(name: "CChecksum"),  // Swift has no names for the instructions
     .target(
-      name: "CheckpointFormat", dependencies: ["CZlib", mutants],
+      name: "CheckpointFormat", dependencies: ["CZlib", "CChecksum", mutants],
       swiftSettings: [.enableExperimentalFeature("Lifetimes")]),  // a ~Escapable byte reader
     .target(name: "CheckpointCodecs", dependencies: ["CheckpointFormat", "CZlib"]),
     .target(name: "CheckpointStorage", dependencies: ["CLinux", mutants]),
@@ -74,7 +75,7 @@ let package = Package(
     .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzHarness"]),
     .testTarget(name: "TidyTests", dependencies: ["CheckpointFormat"]),  // rules of the house
     .testTarget(
-      name: "CheckpointFormatTests", dependencies: ["CheckpointFormat", "FuzzHarness"]),
+      name: "CheckpointFormatTests", dependencies: ["CheckpointFormat", "CChecksum", "FuzzHarness"]),
     .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
     .testTarget(
