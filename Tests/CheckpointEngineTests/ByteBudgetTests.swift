@@ -88,6 +88,24 @@ import Testing
     #expect(try steps() == Array(3...20))
   }
 
+  @Test func whatNobodyHadToReadIsLookedAtBeforeItGoes() throws {
+    try save(1...6, to: disk.writer())
+    try disk.damage(checkpointName(1, 1))
+    try disk.put("copy", disk.contents(checkpointName(3, 3)))
+    try disk.put("step-3.ckpt", disk.contents(checkpointName(3, 3)))
+    let store = try disk.writer()
+    store.continueRun(from: try #require(try store.recover()).reader, choice: .automatic)
+    // A damaged one does not go, and of two names of one file one counts.
+    _ = store.finishRetention(.all.withinBudget(ofBytes: 5 * size))
+    #expect(try steps() == [1, 3, 4, 5, 6])
+  }
+
+  @Test func sumsDoNotOverflow() {
+    #expect([UInt64.max, 1].saturatingSum == .max && [UInt64]().saturatingSum == 0)
+    let huge = RetentionPolicy.last(2) + .best(.max, of: "loss", .lowest)
+    #expect(huge.countAtLeast == .max && huge.boundedCount == .max)
+  }
+
   @Test func filesInEveryConditionCount() throws {
     let store = try disk.writer()
     try save(1...4, to: store)

@@ -44,6 +44,20 @@ import Testing
     #expect(store.retain(last: 1).removed.isEmpty)
   }
 
+  @Test func aFileThatIsReplacedMeanwhileIsNotSetAside() throws {
+    try disk.saveRun(1, 2)
+    let disk = disk
+    let other = try disk.contents(checkpointName(1, 1))
+    let store = try store(for: .writing) { call in
+      guard case .lock(let name, .exclusive) = call, name.hasSuffix(".ckpt") else { return }
+      try? disk.remove(name)
+      try? disk.put(name, other)
+    }
+    let entry = try #require(try store.entries().first)
+    #expect(errorCode { _ = try store.setAside(entry) } == .notFound)
+    #expect(disk.checkpointNames.count == 2)
+  }
+
   /// The name goes from under each look and is back for the next listing.
   @Test func aStoreThatNeverHoldsStillIsReportedAfterAWhile() throws {
     try disk.saveRun(1)

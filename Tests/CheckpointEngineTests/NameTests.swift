@@ -37,6 +37,13 @@ import Testing
     #expect(refusal("ﬁ", "fi") == nil)  // compatibility is not canonical equivalence
   }
 
+  @Test func aPlanFindsItsTensorsByTheBytesOfTheirNames() throws {
+    var plan = SavePlan()
+    try plan.append(TensorDescriptor(name: "caf\u{e9}", dtype: .int8, shape: [3]))
+    #expect(plan.descriptor(of: "caf\u{e9}")?.shape == [3])
+    #expect(plan.descriptor(of: "cafe\u{301}") == nil && plan.descriptor(of: "x") == nil)
+  }
+
   @Test func impossibleShapesAndAliasesAreRefused() {
     var plan = SavePlan()
     let shapes = [[-1], [Int.max], [1 << 48, 1 << 48], [1 << 48, 1 << 48, 0]]

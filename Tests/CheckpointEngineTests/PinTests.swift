@@ -53,4 +53,26 @@ import Testing
     disk.faultPlan = FaultPlan([.init(.sync, .error(EIO))])
     #expect(errorCode { try store.pin(entries[0]) } == .io)
   }
+
+  @Test func anyCallOfAPinMayFail() throws {
+    try disk.saveRun(1)
+    for kind in [DiskOperation.Kind.status, .unlink, .open, .sync, .close] {
+      for occurrence in 0..<6 {
+        let disk = disk.copy()
+        let store = try disk.reader()
+        let entry = try #require(try store.entries().first)
+        disk.faultPlan = FaultPlan([.init(kind, occurrence: occurrence, .error(EIO))])
+        for change in [store.pin, store.unpin] {
+          do throws(CheckpointError) {
+            try change(entry)
+          } catch {
+            #expect([.io, .unreadable].contains(error.code), "\(kind) \(occurrence): \(error)")
+          }
+        }
+        disk.faultPlan = FaultPlan()
+        try store.pin(entry)
+        #expect(try store.entries().map(\.isPinned) == [true])
+      }
+    }
+  }
 }

@@ -182,4 +182,20 @@ import Testing
       }
     }
   }
+
+  @Test func aTensorIsReadIntoMemoryOfItsSizeAndNoOther() throws {
+    let (reader, state) = try reader()
+    for count in [311, 312, 313] {
+      var target = [UInt8](repeating: 0, count: count)
+      func read() throws {
+        try unsafe target.withUnsafeMutableBytes { try unsafe reader.read("rows", into: $0) }
+      }
+      if count == 312 {
+        try read()
+        #expect(target == state.tensors.first { $0.descriptor.name == "rows" }?.bytes)
+      } else {
+        #expect(errorCode { try read() } == .incompatibleState)
+      }
+    }
+  }
 }

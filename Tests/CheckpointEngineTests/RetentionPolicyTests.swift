@@ -93,6 +93,7 @@ import Testing
       (.everything, "everything is kept"), (.newest, "the newest"),
       (.lastAcknowledged, "the last that is known to be durable"), (.pinned, "pinned"),
       (.resumedFrom, "the run was resumed from it"), (.notCounted, "not counted"),
+      (.newestHealthy, "the newest healthy one"),
     ]
     for (reason, words) in reasons { #expect(reason.description == words) }
   }

@@ -123,6 +123,24 @@ import Testing
     #expect(try store.entries().map(\.role) == [.candidate, .emergency])
   }
 
+  @Test func whereNothingIsIntactEachFileIsTold() throws {
+    do {
+      let store = try disk.writer()
+      store.beginFreshRun()
+      try save(1, to: store)
+      try save(2, as: .emergency, to: store)
+    }
+    disk.replace(checkpointName(1, 1), with: [1])
+    let store = try disk.reader()
+    for selection in [CheckpointSelection.latest, .latestHealthy] {
+      let error = try #require(error { _ = try store.recover(selection) })
+      #expect(error.code == .noIntactCheckpoint && error.message.contains("a run that failed"))
+      #expect(error.message.contains("Move the files away"))
+    }
+    let entry = try #require(try store.entries().first { $0.role == .emergency })
+    #expect(try store.open(entry).metadata.emergencyReason == nil)
+  }
+
   // MARK: Health
 
   @Test func theLatestHealthyOneIsTakenAndStays() throws {

@@ -63,10 +63,21 @@ import Testing
       .reshape("x", to: [1, 3, 1]), .cast("x", to: .float64), .cast("tied", to: .float64),
       .cast("x", to: .int32))
     let x = try #require(table.tensors[StateName("a/x")])
+    #expect(throws: CheckpointError.self) { try read(x, byteCount: 11) }
+    let other = try #require(table.tensors[StateName("b/x")])
+    #expect(throws: CheckpointError.self) { try read(other, byteCount: 5) }
+    let given = TensorSource(other.descriptor, bytes: [1, 2, 3, 4, 5, 6])
+    #expect(throws: CheckpointError.self) { try read(given, byteCount: 7) }
+    #expect(try applied(.cast("x", to: .int16)).tensors[StateName("a/x")]?.bytes() == other.bytes())
     #expect(x.descriptor.shape == [1, 3, 1] && x.descriptor.dtype == .int32)
     #expect(try x.bytes() == [1, 0, 0, 0, 2, 0, 0, 0, 255, 255, 255, 255])
     #expect(x.savedNumber == table.tensors[StateName("a/tied")]?.savedNumber)
     #expect(x.savedNumber != table.tensors[StateName("b/x")]?.savedNumber)
+  }
+
+  private func read(_ tensor: TensorSource, byteCount: Int) throws {
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    try unsafe bytes.withUnsafeMutableBytes { target in try unsafe tensor.read(into: target) }
   }
 
   @Test func addsTensorsAndValues() throws {

@@ -134,6 +134,15 @@ import Testing
     #expect(try cast(bytes([Double(7).bitPattern]), .float64, .uint16) == [7, 0])
     #expect(try cast([0, 1, 2], .bool, .int8) == [0, 1, 1])
     #expect(try cast([0, 1], .int8, .bool) == [0, 1])
+    #expect(try cast([0x80, 0xbf], .bfloat16, .float32) == bytes([Float(-1).bitPattern]))
+    #expect(try cast([200, 0, 0, 0], .int32, .int16) == [200, 0])
+    #expect(try cast([7], .uint8, .uint32) == [7, 0, 0, 0])
+    let one: [UInt8] = [1]
+    let small = UnsafeMutableRawBufferPointer.allocate(byteCount: 1, alignment: 1)
+    defer { unsafe small.deallocate() }
+    #expect(throws: TensorCast.Failure.self) {
+      unsafe try TensorCast(from: .int8, to: .int16).convert(one.span.bytes, into: small)
+    }
     let misfits: [([UInt8], DType, DType)] = [
       (bytes([Int32(128)]), .int32, .int8), (bytes([Int8(-1)]), .int8, .uint64),
       (bytes([Double(0.5).bitPattern]), .float64, .int32),
