@@ -9,31 +9,54 @@ internal import CheckpointTraining
 /// Measures what the README claims, each figure beside its bound or its physical limit.
 enum Benchmark {
   private static let usage = """
-    usage: ckpt-bench CASE DIRECTORY
+    usage: ckpt-bench CASE [DIRECTORY] [OPTIONS]
 
-    CASE:
-      memory    saves and loads a state of 1 GiB; extra resident memory, bound 96 MiB
-      tensors   saves and opens 100,000 tensors of 64 bytes; bounds 2 s and 0.5 s
-      save      saves 256 MiB beside a plain durable write of the same bytes, in turns
-      stall     saves 256 MiB in the background; how long that blocks, beside a copy of
-                the same bytes, in turns; bound 1.5
+    CASE, with a bound:
+      memory DIRECTORY    saves and loads a state of 1 GiB; extra resident memory, bound 96 MiB
+      tensors DIRECTORY   saves and opens 100,000 tensors of 64 bytes; bounds 2 s and 0.5 s
+      stall DIRECTORY     saves 256 MiB in the background; how long that blocks, beside a copy of
+                          the same bytes, in turns; bound 1.5
+    CASE, beside a limit:
+      save DIRECTORY      saves 256 MiB beside a plain durable write of the same bytes, in turns
+    CASE, with a state:
+      state               generates a state and prints its seed, size and SHA-256
 
-    DIRECTORY is created and emptied of checkpoints by retention alone; use a scratch one on the
-    disk you want to know about. Exits 1 if a bound is missed.
+    OPTIONS:
+      --state NAME        gpt2-adam-fp32 (the default), gpt2-adam-bf16, lora or many-small
+      --scale NUMBER      1 is the full size; by default as near to it as the memory allows
+      --seed NUMBER       of the state, and of the order of things; default 1
+      --json              prints JSON objects, one a line
+
+    DIRECTORY is created if it is not there; use a scratch one on the disk you want to know about.
+    Exits 1 if a bound is missed or something fails, 64 if it does not understand.
     """
 
+  /// Whether a case needs a directory.
+  private static let commands = [
+    "memory": true, "tensors": true, "stall": true, "save": true, "state": false,
+  ]
+
   static func main(_ arguments: [String]) {
-    guard arguments.count == 3 else { fail(usage, status: 64) }
+    if arguments.contains("--help") {
+      print(usage)
+      return
+    }
     do {
-      switch arguments[1] {
-      case "memory": try MemoryCase.run(in: arguments[2])
-      case "tensors": try TensorCase.run(in: arguments[2])
-      case "save": try SaveCase.run(in: arguments[2])
-      case "stall": try StallCase.run(in: arguments[2])
-      default: fail(usage, status: 64)
-      }
+      try run(try Options(Array(arguments.dropFirst()), commands: commands))
+    } catch let misuse as Options.Misuse {
+      fail("ckpt-bench: \(misuse.message)\n\n\(usage)", status: 64)
     } catch {
-      fail("\(error)", status: 1)
+      fail("ckpt-bench: \(error)", status: 1)
+    }
+  }
+
+  private static func run(_ options: Options) throws {
+    switch options.command {
+    case "memory": try MemoryCase.run(in: options.directory)
+    case "tensors": try TensorCase.run(in: options.directory)
+    case "stall": try StallCase.run(in: options.directory)
+    case "save": try SaveCase.run(in: options.directory)
+    default: try StateCase.run(options)
     }
   }
 

@@ -3,7 +3,7 @@ internal import CheckpointTraining
 /// The cost of many small tensors.
 enum TensorCase {
   static func run(in directory: String) throws {
-    var state = BenchmarkState(tensorCount: 100_000, elementCount: 16)
+    var state = ArrayState(tensorCount: 100_000, elementCount: 16)
     let manager = try CheckpointManager(directory: directory, saving: .manual, keeping: .last(1))
     try manager.resume(&state, from: .never)
     var path = ""

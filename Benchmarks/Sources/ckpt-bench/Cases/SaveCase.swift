@@ -11,7 +11,7 @@ enum SaveCase {
   private static let rounds = 5
 
   static func run(in directory: String) throws {
-    var state = BenchmarkState(tensorCount: 16, elementCount: 4 << 20)
+    var state = ArrayState(tensorCount: 16, elementCount: 4 << 20)
     for (name, compression) in [("stored", Compression.none), ("deflate", .deflate)] {
       let manager = try CheckpointManager(
         directory: directory, saving: .manual, keeping: .last(1),
@@ -31,7 +31,7 @@ enum SaveCase {
     unsafe unlink(directory + "/raw.bin")
   }
 
-  private static func writeRaw(_ state: BenchmarkState, to path: String) throws {
+  private static func writeRaw(_ state: ArrayState, to path: String) throws {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     guard descriptor >= 0 else { Benchmark.fail("cannot write \(path)", status: 1) }
     defer { close(descriptor) }

@@ -9,7 +9,7 @@ enum StallCase {
   private static let rounds = 9
 
   static func run(in directory: String) throws {
-    let state = BenchmarkState(tensorCount: 16, elementCount: 4 << 20)
+    let state = ArrayState(tensorCount: 16, elementCount: 4 << 20)
     let manager = try CheckpointManager(
       directory: directory, saving: .every(steps: 1), mode: .background(), keeping: .last(1),
       options: StoreOptions(compression: .none))
@@ -43,7 +43,7 @@ enum StallCase {
       "blocked time, of a warm copy", ratios[median], unit: "times", bound: 1.5)
   }
 
-  private static func copy(_ state: BenchmarkState, to target: UnsafeMutableRawBufferPointer) {
+  private static func copy(_ state: ArrayState, to target: UnsafeMutableRawBufferPointer) {
     var offset = 0
     for tensor in state.tensors {
       unsafe tensor.withUnsafeBytes { bytes in

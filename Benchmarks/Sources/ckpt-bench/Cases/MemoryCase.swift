@@ -9,7 +9,7 @@ internal import CheckpointTraining
 /// The extra resident memory of saving and loading a state of 1 GiB.
 enum MemoryCase {
   static func run(in directory: String) throws {
-    var state = BenchmarkState(tensorCount: 16, elementCount: 16 << 20)
+    var state = ArrayState(tensorCount: 16, elementCount: 16 << 20)
     let digest = try stateDigest(of: state)
     let manager = try CheckpointManager(
       directory: directory, saving: .manual, keeping: .last(1))

@@ -1,7 +1,7 @@
 internal import CheckpointTraining
 
 /// Tensors like those of a trained model: normally distributed float32 noise.
-struct BenchmarkState: Checkpointable {
+struct ArrayState: Checkpointable {
   var tensors: [[Float]]
 
   /// - Parameters:
