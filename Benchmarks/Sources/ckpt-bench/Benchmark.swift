@@ -16,15 +16,22 @@ enum Benchmark {
       tensors DIRECTORY   saves and opens 100,000 tensors of 64 bytes; bounds 2 s and 0.5 s
       stall DIRECTORY     saves 256 MiB in the background; how long that blocks, beside a copy of
                           the same bytes, in turns; bound 1.5
-    CASE, beside a limit:
-      save DIRECTORY      saves 256 MiB beside a plain durable write of the same bytes, in turns
-    CASE, with a state:
+    CASE, in blocks beside its limit:
+      save DIRECTORY      durable saves; W, the better of two raw durable writes of the same bytes
+      load DIRECTORY      verified loads into memory; K, a raw read of the file from the page cache,
+                          and D, one from the disk
+      verify DIRECTORY    verification without and with decoding; K
+    CASE, for itself:
+      machine DIRECTORY   tells how far figures of this machine and disk can be trusted
       state               generates a state and prints its seed, size and SHA-256
 
     OPTIONS:
       --state NAME        gpt2-adam-fp32 (the default), gpt2-adam-bf16, lora or many-small
       --scale NUMBER      1 is the full size; by default as near to it as the memory allows
       --seed NUMBER       of the state, and of the order of things; default 1
+      --blocks NUMBER     in each of which every arm has its turn; default 15, 31 for claims
+      --compression NAME  none, deflate or both (the default)
+      --threads NUMBER    of the library; by default what it takes itself
       --json              prints JSON objects, one a line
 
     DIRECTORY is created if it is not there; use a scratch one on the disk you want to know about.
@@ -33,7 +40,8 @@ enum Benchmark {
 
   /// Whether a case needs a directory.
   private static let commands = [
-    "memory": true, "tensors": true, "stall": true, "save": true, "state": false,
+    "memory": true, "tensors": true, "stall": true, "save": true, "load": true, "verify": true,
+    "machine": true, "state": false,
   ]
 
   static func main(_ arguments: [String]) {
@@ -41,6 +49,8 @@ enum Benchmark {
       print(usage)
       return
     }
+    // Line by line also into a pipe: a run takes minutes.
+    unsafe setvbuf(stdout, nil, _IOLBF, 0)
     do {
       try run(try Options(Array(arguments.dropFirst()), commands: commands))
     } catch let misuse as Options.Misuse {
@@ -55,10 +65,14 @@ enum Benchmark {
     case "memory": try MemoryCase.run(in: options.directory)
     case "tensors": try TensorCase.run(in: options.directory)
     case "stall": try StallCase.run(in: options.directory)
-    case "save": try SaveCase.run(in: options.directory)
+    case "save", "load", "verify": try BlockCase(options).run()
+    case "machine": MachineCase.run(options)
     default: try StateCase.run(options)
     }
   }
+
+  /// Tells what does not belong to the results.
+  static func note(_ message: String) { unsafe fputs("ckpt-bench: \(message)\n", stderr) }
 
   static func fail(_ message: String, status: Int32) -> Never {
     unsafe fputs(message + "\n", stderr)

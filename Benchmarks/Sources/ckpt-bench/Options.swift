@@ -6,6 +6,11 @@ struct Options {
   /// Nil: as large as the memory allows, at most 1.
   var scale: Double?
   var seed = 1
+  var blockCount = 15
+  /// Names of compressions; the first is measured twice, as a control.
+  var compressions = ["none", "deflate"]
+  /// Nil: as many as the library takes by itself.
+  var threads: Int?
   var printsJSON = false
 
   /// A command line that cannot be understood, and why.
@@ -44,7 +49,9 @@ struct Options {
     if needsDirectory { directory = positionals[1] }
   }
 
-  private static let names: Set<String> = ["--state", "--scale", "--seed"]
+  private static let names: Set<String> = [
+    "--state", "--scale", "--seed", "--blocks", "--compression", "--threads",
+  ]
 
   private mutating func set(_ name: String, _ value: String) throws(Misuse) {
     switch name {
@@ -58,12 +65,24 @@ struct Options {
         throw Misuse(message: "--scale is a number above 0 and at most 16")
       }
       scale = number
-    default:
-      guard let number = Int(value), number >= 0 else {
-        throw Misuse(message: "--seed is a whole number from 0")
+    case "--compression":
+      guard ["none", "deflate", "both"].contains(value) else {
+        throw Misuse(message: "--compression is none, deflate or both")
       }
-      seed = number
+      compressions = value == "both" ? ["none", "deflate"] : [value]
+    case "--blocks": blockCount = try Self.integer(name, value, from: 1)
+    case "--threads": threads = try Self.integer(name, value, from: 1)
+    default: seed = try Self.integer(name, value, from: 0)
     }
+  }
+
+  private static func integer(
+    _ name: String, _ value: String, from first: Int
+  ) throws(Misuse) -> Int {
+    guard let number = Int(value), number >= first else {
+      throw Misuse(message: "\(name) is a whole number from \(first)")
+    }
+    return number
   }
 
   /// The workload that was asked for.

@@ -1,3 +1,5 @@
+internal import Dispatch
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Darwin)
@@ -15,12 +17,81 @@ enum Machine {
     return dirty + writing
   }
 
-  private static func memory(_ field: String) -> Int? {
-    for line in lines(of: "/proc/meminfo") where line.hasPrefix(field) {
-      return Int(line.split(separator: " ")[1]).map { $0 * 1024 }
+  private static func memory(_ name: String) -> Int? { field(name, of: "/proc/meminfo") }
+
+  /// A field that is given in kB, in bytes.
+  private static func field(_ name: String, of path: String) -> Int? {
+    for line in lines(of: path) where line.hasPrefix(name) {
+      return Int(line.split(whereSeparator: \.isWhitespace)[1]).map { $0 * 1024 }
     }
     return nil
   }
+
+  /// Waits until what was written before is on the disk, for ten seconds at most.
+  ///
+  /// - Returns: Whether it is.
+  @discardableResult
+  static func waitForQuietDisk() -> Bool {
+    guard unwrittenByteCount != nil else { return false }
+    for _ in 0..<200 {
+      if let count = unwrittenByteCount, count < 16 << 20 { return true }
+      usleep(50_000)
+    }
+    return false
+  }
+
+  /// User and system time of this process.
+  static var usedCPUSeconds: Double {
+    var usage = rusage()
+    #if canImport(Glibc)
+      unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    #else
+      unsafe getrusage(RUSAGE_SELF, &usage)
+    #endif
+    let times = [usage.ru_utime, usage.ru_stime]
+    return times.reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }
+  }
+
+  /// Time that the host gave to others while this guest wanted it, of all cores; see proc_stat(5).
+  static var stolenSeconds: Double {
+    guard let fields = lines(of: "/proc/stat").first?.split(separator: " "), fields.count > 8 else {
+      return 0
+    }
+    return (Double(fields[8]) ?? 0) / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
+  /// How much faster two threads count than one: about 2 on cores of their own, about 1.3 on two halves
+  /// of one.
+  static func speedUpOfTwoThreads() -> Double {
+    func count(_ threads: Int) -> Double {
+      Benchmark.seconds {
+        DispatchQueue.concurrentPerform(iterations: threads) { thread in
+          var random = RandomStream(thread)
+          var sum: UInt64 = 0
+          for _ in 0..<100_000_000 { sum &+= random.next() }
+          // Nobody needs the sum, and the compiler must not know.
+          if sum == 0 { print("") }
+        }
+      }
+    }
+    _ = count(2)
+    return 2 * count(1) / count(2)
+  }
+
+  /// Resident memory, in bytes.
+  ///
+  /// - Parameter resettingPeak: Whether ``peakByteCount`` begins anew; see proc_pid_clear_refs(5).
+  /// - Returns: The resident memory now.
+  static func residentByteCount(resettingPeak: Bool = false) -> Int {
+    if resettingPeak, let file = unsafe fopen("/proc/self/clear_refs", "w") {
+      unsafe fputs("5", file)
+      unsafe fclose(file)
+    }
+    return field("VmRSS:", of: "/proc/self/status") ?? 0
+  }
+
+  /// The highest resident memory since it was reset, in bytes.
+  static var peakByteCount: Int { field("VmHWM:", of: "/proc/self/status") ?? 0 }
 
   /// The lines of a small file; none if it cannot be read.
   static func lines(of path: String) -> [Substring] {

@@ -1,0 +1,134 @@
+internal import CheckpointTraining
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// A state, memory to load it into and a directory: what the arms of save, load and verify share.
+final class Workbench {
+  let options: Options
+  let directory: String
+  let state: WorkloadState
+  /// What is loaded or copied into.
+  let target: WorkloadState
+
+  init(_ options: Options) {
+    self.options = options
+    directory = options.directory
+    let workload = options.workload()
+    unsafe mkdir(directory, 0o700)
+    state = .generated(workload)
+    target = WorkloadState(workload)
+  }
+
+  var byteCount: Int { state.workload.tensorByteCount }
+  var compressions: [(name: String, value: Compression)] {
+    [("none", Compression.none), ("deflate", .deflate)].filter {
+      options.compressions.contains($0.0)
+    }
+  }
+
+  /// A copy of the whole state into memory that was touched before: M.
+  var copyArm: Arm {
+    Arm(name: "copy", byteCount: byteCount) { [self] in
+      // SAFETY: both are mappings of the same size.
+      unsafe target.memory.copyMemory(from: UnsafeRawBufferPointer(state.memory))
+    }
+  }
+
+  // MARK: Saving
+
+  /// The raw durable writes of the same bytes whose faster one is W, and the saves.
+  func saveArms() -> [Arm] {
+    let path = directory + "/raw.bin"
+    let cleanUp = { [self] in
+      unsafe unlink(path)
+      RawFile.syncDirectory(directory)
+    }
+    var arms = [
+      copyArm,
+      Arm(
+        name: "write-buffered", byteCount: byteCount,
+        run: { [self] in unsafe RawFile.write(UnsafeRawBufferPointer(state.memory), to: path) },
+        cleanUp: cleanUp),
+    ]
+    if RawFile.canWriteDirect(in: directory) {
+      arms.append(
+        Arm(
+          name: "write-direct", byteCount: byteCount,
+          run: { [self] in
+            unsafe RawFile.writeDirect(UnsafeRawBufferPointer(state.memory), to: path)
+          }, cleanUp: cleanUp))
+    }
+    for (name, compression) in compressions {
+      arms.append(saveArm("save-\(name)", compression))
+    }
+    if let first = compressions.first {
+      arms.append(saveArm("save-\(first.name)-again", first.value))
+    }
+    return arms
+  }
+
+  /// A save into a store of its own, so that no retention is measured.
+  private func saveArm(_ name: String, _ compression: Compression) -> Arm {
+    let store = directory + "/store"
+    var manager: CheckpointManager?
+    return Arm(
+      name: name, byteCount: byteCount,
+      prepare: { [self] in
+        RawFile.removeDirectory(store)
+        manager = try newManager(store, compression)
+      },
+      run: { [self] in _ = try save(manager) },
+      cleanUp: { [self] in
+        manager = nil
+        RawFile.removeDirectory(store)
+        RawFile.syncDirectory(directory)
+      })
+  }
+
+  private func newManager(
+    _ store: String, _ compression: Compression
+  ) throws -> CheckpointManager {
+    let manager = try CheckpointManager(
+      directory: store, saving: .manual, onSaveFailure: .stop,
+      options: StoreOptions(compression: compression, threads: options.threads))
+    try manager.resume(state, from: .never)
+    return manager
+  }
+
+  private func save(_ manager: CheckpointManager?) throws -> SaveReceipt {
+    guard let manager, case .saved(let receipt, _) = try manager.save(state, step: 1) else {
+      Benchmark.fail("ckpt-bench: the save failed", status: 1)
+    }
+    return receipt
+  }
+
+  // MARK: Files to read
+
+  /// A checkpoint that is there to be read.
+  struct File {
+    let name: String
+    let path: String
+    let store: String
+    let byteCount: Int
+  }
+
+  /// One checkpoint for each compression, until `removeFiles`.
+  func makeFiles() throws -> [File] {
+    try compressions.map { name, compression in
+      let store = directory + "/" + name
+      RawFile.removeDirectory(store)
+      let receipt = try save(try newManager(store, compression))
+      return File(
+        name: name, path: receipt.path, store: store, byteCount: Int(receipt.byteCount))
+    }
+  }
+
+  func removeFiles() {
+    for (name, _) in compressions { RawFile.removeDirectory(directory + "/" + name) }
+    RawFile.removeDirectory(directory + "/store")
+  }
+}
