@@ -42,7 +42,6 @@ struct Sample {
 
   /// Bytes a second.
   var rate: Double { Double(byteCount) / seconds }
-  var stolenShare: Double { stolenSeconds / seconds }
 
   /// One JSON object.
   ///

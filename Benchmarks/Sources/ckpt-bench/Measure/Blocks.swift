@@ -33,8 +33,10 @@ struct Blocks {
   }
 
   private static func isDisturbed(_ samples: [Sample]) -> Bool {
-    let shares = samples.map(\.stolenShare)
-    return (shares.max() ?? 0) - (shares.min() ?? 0) > 0.02
+    let stolen = samples.map(\.stolenSeconds)
+    let seconds = samples.reduce(0) { $0 + $1.seconds }
+    // Of the whole block: the system counts in hundredths of a second, as long as some arms take.
+    return (stolen.max() ?? 0) - (stolen.min() ?? 0) > 0.02 * seconds
   }
 
   /// How fast an arm is, in each block, beside the fastest of others.
