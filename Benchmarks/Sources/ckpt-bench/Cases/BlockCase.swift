@@ -58,7 +58,7 @@ struct BlockCase {
     arms.compactMap { arm in
       if arm.hasSuffix("-again") { return nil }
       if arm.hasPrefix("save-") {
-        return Comparison(arm: arm, limit: "W", others: ["write-buffered", "write-direct"])
+        return Comparison(arm: arm, limit: "W", others: ["write-64k", "write-8m", "write-direct"])
       }
       guard arm.hasPrefix("load-") || arm.hasPrefix("resume-") || arm.hasPrefix("verify-") else {
         return nil

@@ -8,16 +8,23 @@ internal import Dispatch
 
 /// Files written and read with nothing but system calls: the limits that a save and a load have.
 enum RawFile {
-  /// What a buffered write hands to the system at once, and a direct one for each of its threads.
+  /// What a direct write hands to the system at once, for each of its threads.
   private static let writeByteCount = 8 << 20
   private static let readByteCount = 1 << 20
   private static let directThreadCount = 4
 
   /// Writes through the page cache and syncs.
-  static func write(_ bytes: UnsafeRawBufferPointer, to path: String) {
+  ///
+  /// - Parameters:
+  ///   - bytes: What is written.
+  ///   - path: The new file.
+  ///   - pieceByteCount: What is handed to the system at once.
+  static func write(
+    _ bytes: UnsafeRawBufferPointer, to path: String, piecesOf pieceByteCount: Int = 8 << 20
+  ) {
     let file = create(path, byteCount: bytes.count, flags: 0)
-    for offset in stride(from: 0, to: bytes.count, by: writeByteCount) {
-      let end = min(bytes.count, offset + writeByteCount)
+    for offset in stride(from: 0, to: bytes.count, by: pieceByteCount) {
+      let end = min(bytes.count, offset + pieceByteCount)
       // SAFETY: the range lies in the buffer.
       unsafe write(
         UnsafeRawBufferPointer(rebasing: bytes[offset..<end]), to: file, at: offset, path)
