@@ -17,12 +17,14 @@ enum Benchmark {
       stall DIRECTORY     saves 256 MiB in the background; how long that blocks, beside a copy of
                           the same bytes, in turns; bound 1.5
     CASE, in blocks beside its limit:
-      save DIRECTORY      durable saves; W, the better of two raw durable writes of the same bytes
+      save DIRECTORY      durable saves; W, the best of three raw durable writes of the same bytes
       load DIRECTORY      verified loads into memory; K, a raw read of the file from the page cache,
                           and D, one from the disk
       verify DIRECTORY    verification without and with decoding; K
     CASE, for itself:
       machine DIRECTORY   tells how far figures of this machine and disk can be trusted
+      dump DIRECTORY      writes a state as raw bytes, state.bin, and what they are, state.json
+      serve DIRECTORY     measures the arms that standard input names, one a line; see peers/
       state               generates a state and prints its seed, size and SHA-256
 
     OPTIONS:
@@ -41,7 +43,7 @@ enum Benchmark {
   /// Whether a case needs a directory.
   private static let commands = [
     "memory": true, "tensors": true, "stall": true, "save": true, "load": true, "verify": true,
-    "machine": true, "state": false,
+    "machine": true, "dump": true, "serve": true, "state": false,
   ]
 
   static func main(_ arguments: [String]) {
@@ -66,6 +68,8 @@ enum Benchmark {
     case "tensors": try TensorCase.run(in: options.directory)
     case "stall": try StallCase.run(in: options.directory)
     case "save", "load", "verify": try BlockCase(options).run()
+    case "dump": try DumpCase.run(options)
+    case "serve": try ServeCase.run(options)
     case "machine": MachineCase.run(options)
     default: try StateCase.run(options)
     }

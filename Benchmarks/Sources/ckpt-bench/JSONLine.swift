@@ -5,7 +5,7 @@ struct JSONLine {
     case integer(Int)
     case number(Double)
     case truth(Bool)
-    /// JSON already.
+    case integers([Int])
     case array([JSONLine])
   }
 
@@ -20,6 +20,7 @@ struct JSONLine {
   private static func text(_ value: Value) -> String {
     switch value {
     case .integer(let number): "\(number)"
+    case .integers(let numbers): "[" + numbers.map(String.init).joined(separator: ",") + "]"
     case .truth(let isTrue): "\(isTrue)"
     case .number(let number): number.isFinite ? "\(number)" : "null"
     case .array(let lines): "[" + lines.map(\.text).joined(separator: ",") + "]"
