@@ -21,7 +21,7 @@ struct StateFiller {
   private static let (firstDecay, secondDecay): (Float, Float) = (0.9, 0.999)
   private static let learningRate: Float = 3e-4
   /// How the gradient's scale differs from element to element, in natural logarithms.
-  private static let gradientSpread = 0.8
+  private static let gradientSpread = 1.5
   private static let stepCount: Float = 1000
 
   private let workload: Workload
