@@ -1,16 +1,10 @@
 internal import CheckpointTraining
 
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Darwin)
-  internal import Darwin
-#endif
-
 /// A state as raw bytes and a description, for programs in other languages.
 enum DumpCase {
   static func run(_ options: Options) throws {
     let state = WorkloadState.generated(options.workload())
-    unsafe mkdir(options.directory, 0o700)
+    RawFile.makeDirectory(options.directory)
     unsafe RawFile.write(
       UnsafeRawBufferPointer(state.memory), to: options.directory + "/state.bin")
     let workload = state.workload

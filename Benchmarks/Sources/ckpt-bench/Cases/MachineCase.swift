@@ -34,7 +34,7 @@ enum MachineCase {
   ///
   /// A device that says it has flushed and has not would need next to no time.
   private static func flushShare(in directory: String) -> Double {
-    unsafe mkdir(directory, 0o700)
+    RawFile.makeDirectory(directory)
     let path = directory + "/raw.bin"
     defer { unsafe unlink(path) }
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: flushByteCount, alignment: 4096)

@@ -18,7 +18,7 @@ final class Workbench {
     self.options = options
     directory = options.directory
     let workload = options.workload()
-    unsafe mkdir(directory, 0o700)
+    RawFile.makeDirectory(directory)
     state = .generated(workload)
     target = WorkloadState(workload)
   }

@@ -117,6 +117,16 @@ enum RawFile {
     close(directory)
   }
 
+  /// Makes a directory, and those above it, unless it is there.
+  static func makeDirectory(_ path: String) {
+    for end in path.indices where path[end] == "/" && end > path.startIndex {
+      unsafe mkdir(String(path[..<end]), 0o700)
+    }
+    unsafe mkdir(path, 0o700)
+    // Here rather than in the middle: a probe of the disk would only say no.
+    guard unsafe access(path, W_OK) == 0 else { fail("write in", path) }
+  }
+
   /// Removes a directory with the files in it, if it is there.
   static func removeDirectory(_ path: String) {
     guard let directory = unsafe opendir(path) else { return }
