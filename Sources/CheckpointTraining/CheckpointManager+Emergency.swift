@@ -51,12 +51,7 @@ extension CheckpointManager {
     if let savedStep, savedStep == schedule.lastStep, step <= savedStep + 1, unsaved == nil {
       return .lastStepIsSaved(step: savedStep)
     }
-    guard store.isWritable else {
-      return .failed(
-        CheckpointError(
-          .invalidState, "\(escaped(store.path)) was opened for reading: nothing is saved in it.",
-          at: CheckpointError.Location(path: store.path)))
-    }
+    guard store.isWritable else { return .failed(readsOnly) }
     if let path = emergency(of: step) { return .isThereAlready(path: path) }
     do {
       let receipt = try keepingError(of: step) {

@@ -157,12 +157,15 @@ extension CheckpointManager {
     return report
   }
 
+  /// Why a manager that only reads does not save.
+  var readsOnly: CheckpointError {
+    CheckpointError(
+      .invalidState, "\(escaped(store.path)) was opened for reading: nothing is saved in it.",
+      at: CheckpointError.Location(path: store.path))
+  }
+
   func requireBegun() throws(CheckpointError) {
-    guard store.isWritable else {
-      throw CheckpointError(
-        .invalidState, "\(escaped(store.path)) was opened for reading: nothing is saved in it.",
-        at: CheckpointError.Location(path: store.path))
-    }
+    guard store.isWritable else { throw readsOnly }
     guard !isRestoredOnly else {
       throw CheckpointError(
         .invalidState,

@@ -5,33 +5,22 @@ internal import CheckpointFormat
 final class FiniteScanner: StateSink {
   /// The first that was found.
   private(set) var objection: String?
-  /// The tensors that bring bytes of their own, and whether they are looked at.
-  private var coming: ArraySlice<(descriptor: TensorDescriptor, isChecked: Bool)>
+  private var cursor: TensorCursor
 
   init(_ plan: SavePlan, where isChecked: (String) -> Bool) {
-    var checked = plan.entries.map { isChecked($0.descriptor.name) }
-    for (number, entry) in plan.entries.enumerated() where checked[number] {
-      checked[entry.aliasOf ?? number] = true
-    }
-    coming =
-      plan.entries.indices.filter { plan.entries[$0].aliasOf == nil }
-      .map { (plan.entries[$0].descriptor, checked[$0]) }[...]
+    cursor = TensorCursor(plan, where: isChecked)
   }
 
   func append(_ bytes: RawSpan) {
-    guard let (descriptor, isChecked) = coming.popFirst(), isChecked, objection == nil else {
-      return
-    }
+    guard let tensor = cursor.next(), objection == nil else { return }
     // SAFETY: the bytes are borrowed for this call.
-    unsafe bytes.withUnsafeBytes { unsafe scan($0, descriptor) }
+    unsafe bytes.withUnsafeBytes { unsafe scan($0, tensor.descriptor) }
   }
 
   func fill(
     _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
-    guard let (descriptor, isChecked) = coming.popFirst(), isChecked, objection == nil,
-      byteCount > 0
-    else { return }
+    guard let tensor = cursor.next(), objection == nil, byteCount > 0 else { return }
     let size = Int(min(byteCount, 1 << 20))
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
     defer { unsafe buffer.deallocate() }
@@ -42,7 +31,7 @@ final class FiniteScanner: StateSink {
         rebasing: buffer[..<Int(min(byteCount - done, UInt64(size)))])
       unsafe part.initializeMemory(as: UInt8.self, repeating: 0)
       try unsafe body(done, part)
-      unsafe scan(UnsafeRawBufferPointer(part), descriptor)
+      unsafe scan(UnsafeRawBufferPointer(part), tensor.descriptor)
       done += UInt64(part.count)
     }
   }

@@ -11,15 +11,14 @@ struct LiveState {
     of state: some Checkpointable, _ plan: SavePlan, where isNeeded: (String) -> Bool
   ) throws {
     self.plan = plan
-    let needed = plan.entries.map { isNeeded($0.descriptor.name) }
-    let copier = TensorCopier(plan, needed)
+    let copier = TensorCopier(plan, isNeeded)
     do {
       try StatePlanning.write(state, plan: plan, to: copier)
     } catch let failure as StateFailure {
       throw failure.cause
     }
     var tensors: [StateName: [UInt8]] = [:]
-    for (number, entry) in plan.entries.enumerated() where needed[number] {
+    for (number, entry) in plan.entries.enumerated() where isNeeded(entry.descriptor.name) {
       tensors[StateName(entry.descriptor.name)] = copier.copies[entry.aliasOf ?? number]
     }
     self.tensors = tensors
@@ -38,34 +37,27 @@ struct LiveState {
 private final class TensorCopier: StateSink {
   /// By the number of the entry.
   private(set) var copies: [Int: [UInt8]] = [:]
-  /// The numbers of the entries that bring bytes of their own, and whether they are kept.
-  private var coming: ArraySlice<(number: Int, isKept: Bool)>
+  private var cursor: TensorCursor
 
-  init(_ plan: SavePlan, _ needed: [Bool]) {
-    var isKept = needed
-    for (number, entry) in plan.entries.enumerated() where needed[number] {
-      isKept[entry.aliasOf ?? number] = true
-    }
-    coming =
-      plan.entries.indices.filter { plan.entries[$0].aliasOf == nil }
-      .map { ($0, isKept[$0]) }[...]
+  init(_ plan: SavePlan, _ isNeeded: (String) -> Bool) {
+    cursor = TensorCursor(plan, where: isNeeded)
   }
 
   func append(_ bytes: RawSpan) {
-    guard let (number, isKept) = coming.popFirst(), isKept else { return }
+    guard let tensor = cursor.next() else { return }
     // SAFETY: the bytes are borrowed for this call, and copied in it.
-    copies[number] = unsafe bytes.withUnsafeBytes { unsafe Array($0) }
+    copies[tensor.number] = unsafe bytes.withUnsafeBytes { unsafe Array($0) }
   }
 
   func fill(
     _ byteCount: UInt64, _ body: (UInt64, UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
-    guard let (number, isKept) = coming.popFirst(), isKept else { return }
+    guard let tensor = cursor.next() else { return }
     var bytes = [UInt8](repeating: 0, count: Int(byteCount))
     // SAFETY: the body is lent the array's bytes for its call.
     try unsafe bytes.withUnsafeMutableBytes { target in
       if unsafe !target.isEmpty { try unsafe body(0, target) }
     }
-    copies[number] = bytes
+    copies[tensor.number] = bytes
   }
 }

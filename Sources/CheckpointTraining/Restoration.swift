@@ -72,11 +72,7 @@ final class Restoration {
     if let live {
       try offer.narrow(to: selection, plan, live, isLenient: strictness.isLenient)
     } else {
-      offer.report.restored =
-        plan.entries.map(\.descriptor.name).filter { table.tensors[StateName($0)] != nil }
-        + plan.metadata.entries(of: .state).map(\.name).filter {
-          table.values[StateName($0)] != nil
-        }
+      offer.report.restored = plan.stateNames.filter(table.contains)
     }
     try StateComparison.requireMatch(plan, offer.table)
     return offer
@@ -85,9 +81,7 @@ final class Restoration {
   /// Which scopes hold something that is wanted, in the checkpoint or in the program.
   private func wantedScopes(_ table: StateTable) -> (String) -> Bool {
     guard live != nil, let selection = strictness.selection else { return { _ in true } }
-    let planned =
-      plan.entries.map(\.descriptor.name) + plan.metadata.entries(of: .state).map(\.name)
-    let wanted = Set((table.names + planned).filter(selection.contains).flatMap(\.scopes))
+    let wanted = Set((table.names + plan.stateNames).filter(selection.contains).flatMap(\.scopes))
     return wanted.contains
   }
 

@@ -36,7 +36,7 @@ struct StateOffer {
         remove(name)
       }
     }
-    for name in part.names where !isThere(name) {
+    for name in part.names where !table.contains(name) {
       if !part.contains(name) {
         report.left.append(name)
       } else if isLenient {
@@ -86,10 +86,6 @@ struct StateOffer {
     table.set(MetadataValue?.none, named: name)
   }
 
-  private func isThere(_ name: String) -> Bool {
-    table.tensors[StateName(name)] != nil || table.values[StateName(name)] != nil
-  }
-
   private func fits(_ name: String, _ plan: SavePlan) -> Bool {
     if let tensor = table.tensors[StateName(name)] {
       guard let own = plan.descriptor(of: name) else { return false }
@@ -137,8 +133,7 @@ private struct StatePart {
 
   init(_ plan: SavePlan, _ selection: StateSelection) {
     self.selection = selection
-    known = Set(plan.entries.map { StateName($0.descriptor.name) })
-      .union(plan.metadata.entries(of: .state).map { StateName($0.name) })
+    known = Set(plan.stateNames.map(StateName.init))
     names = known.inOrder
     var groups: [Int: [String]] = [:]
     for (number, entry) in plan.entries.enumerated() where entry.aliasOf != nil {
@@ -160,6 +155,18 @@ private struct StatePart {
 extension StateTable {
   /// The names of all tensors and values, in order.
   var names: [String] { Set(tensors.keys).union(values.keys).inOrder }
+
+  /// Whether a tensor or a value has that name.
+  func contains(_ name: String) -> Bool {
+    tensors[StateName(name)] != nil || values[StateName(name)] != nil
+  }
+}
+
+extension SavePlan {
+  /// The names of all tensors, and then of all values, as they are saved.
+  var stateNames: [String] {
+    entries.map(\.descriptor.name) + metadata.entries(of: .state).map(\.name)
+  }
 }
 
 extension String {

@@ -144,6 +144,26 @@ struct EmergencyTests {
     #expect(receipt.step == 40)
   }
 
+  /// An error whose description no file could hold as it is.
+  private struct Verbose: Error, CustomStringConvertible {
+    var description: String {
+      "\u{0}\n\u{1b}[31m" + String(repeating: "\u{1f9ea}e\u{301}", count: 20_000)
+    }
+  }
+
+  @Test func anyDescriptionOfAnErrorIsKeptAsFarAsThereIsRoom() throws {
+    guard
+      case .saved(let receipt) = try disk.manager().saveEmergency(
+        ToyTrainer(), step: 0, because: Verbose())
+    else { throw TrainerError() }
+    let reader = try CheckpointReader.open(
+      path: receipt.path, on: disk.device, limits: .strict, threads: 1)
+    #expect(reader.verify(.full).isIntact)
+    let reason = try #require(reader.metadata.emergencyReason)
+    #expect(Verbose().description.hasPrefix(reason.prefix(100)))
+    #expect((4000...4100).contains(reason.utf8.count))
+  }
+
   @Test func whatCannotBeSavedIsToldAndNotThrown() throws {
     let manager = try disk.manager()
     disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])

@@ -25,7 +25,9 @@ struct ListToolTests {
   private func resumed(
     _ path: String, at step: UInt64, _ body: (CheckpointStore) throws -> Void
   ) throws {
-    let store = try CheckpointStore(path, for: .writing, options: StoreOptions(threads: 1))
+    // A child of another test, between fork and exec, shares the lock of the process before for a moment.
+    let store = try CheckpointStore(
+      path, for: .writing, options: StoreOptions(threads: 1, lockTimeout: 30))
     let recovery = try #require(try store.recover(.step(step)))
     store.continueRun(from: recovery.reader, choice: .deliberate)
     try body(store)

@@ -26,13 +26,15 @@ extension CheckpointStore {
   ///
   /// - Returns: One node for each checkpoint.
   /// - Throws: ``CheckpointError``: `.unreadable`.
-  /// - Complexity: Reads the index of each file, and compares each with each.
+  /// - Complexity: Reads the index of each file; compares each with those before it, as far back as what
+  ///   it descends from.
   public func lineage() throws(CheckpointError) -> [LineageNode] {
     let members = try list().candidates.reversed().compactMap { entry in
       entry.problem == nil ? (try? open(entry)).map { Member(entry: entry, reader: $0) } : nil
     }
-    let ancestors = members.map { member in
-      members.indices.last { member.descends(from: members[$0]) }
+    // Oldest first: of a run that was never taken back, each descends from the one before it.
+    let ancestors = members.indices.map { number in
+      (0..<number).last { members[number].descends(from: members[$0]) }
     }
     var branches: [Int] = []
     var branchCount = 0
