@@ -58,7 +58,8 @@ import Testing
     let report = store.retain(.every(steps: 1).withinBudget(ofBytes: 1))
     #expect(report.removed.map { $0.hasSuffix(checkpointName(2, 2)) } == [true])
     #expect(report.warnings.count == 1)
-    #expect(report.warnings[0].contains("\(2 * size) bytes, more than their budget of 1"))
+    #expect(
+      report.warnings.first?.contains("\(2 * size) bytes, more than their budget of 1") == true)
     #expect(try steps() == [1, 3])
   }
 

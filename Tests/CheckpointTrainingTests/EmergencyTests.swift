@@ -46,7 +46,7 @@ struct EmergencyTests {
     var resumed = ToyTrainer()
     let manager = try disk.manager(keeping: .last(1))
     #expect(try manager.resume(&resumed, from: .latest).checkpoint?.step == 2)
-    let path = SimulatedDisk.store + "/" + emergencies[0]
+    let path = SimulatedDisk.store + "/" + (try #require(emergencies.first))
     #expect(try manager.resume(&resumed, from: .path(path)).checkpoint?.step == 3)
     #expect(resumed == trainer)
     // A run that goes on from it saves ordinary checkpoints, and it stays.
