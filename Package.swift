@@ -77,6 +77,9 @@ let package = Package(
     .testTarget(
       name: "CheckpointFormatTests", dependencies: ["CheckpointFormat", "CChecksum", "FuzzHarness"]),
     .testTarget(
+      name: "CheckpointCodecsTests",
+      dependencies: ["CheckpointCodecs", "CheckpointFormat", "CheckpointTesting", "CZlib"]),
+    .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
     .testTarget(
       name: "CheckpointEngineTests",

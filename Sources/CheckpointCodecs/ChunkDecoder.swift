@@ -1,18 +1,24 @@
-internal import CZlib
 package import CheckpointFormat
 
 /// A stored chunk that does not decode to what its frame promises.
 package enum DecodingError: Error, Hashable, Sendable {
-  /// The stream is malformed, or longer or shorter than it must be.
+  /// The bytes are malformed, or decode to more or less than they must.
   case malformed
 }
 
 /// Decodes stored chunks.
-package enum ChunkDecoder {
+///
+/// One instance serves one thread at a time, and keeps memory for a chunk and tables between them.
+package final class ChunkDecoder {
+  private let planes: PlaneDecoder
+
+  /// - Parameter usesZlibAlone: Whether to leave every stream to zlib, for tests that compare the two.
+  package init(usesZlibAlone: Bool = false) { planes = PlaneDecoder(usesZlibAlone: usesZlibAlone) }
+
   /// Decodes `stored` into all of `output`.
   ///
-  /// The stream must end exactly at the end of `stored` and fill `output` exactly.
-  package static func decode(
+  /// What is stored must be used to its end and fill `output` exactly.
+  package func decode(
     _ stored: RawSpan, codec: CodecIdentifier, into output: UnsafeMutableRawBufferPointer
   ) throws(DecodingError) {
     switch codec {
@@ -22,41 +28,31 @@ package enum ChunkDecoder {
         // SAFETY: both hold `count` bytes, checked above.
         unsafe output.copyMemory(from: bytes)
       }
-    case .deflate: unsafe try inflateAll(stored, into: output)
+    case .deflate:
+      guard unsafe Inflater.inflate(stored, into: output) else { throw .malformed }
+    case .planes:
+      let isDecoded = unsafe stored.withUnsafeBytes { bytes in
+        // SAFETY: the bytes are borrowed for this call, and nothing else has bound them.
+        unsafe planes.decode(
+          UnsafeBufferPointer(
+            start: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), count: bytes.count),
+          into: output)
+      }
+      guard isDecoded else { throw .malformed }
     default: throw .malformed
     }
   }
 
-  /// The most bytes that `storedByteCount` bytes can decode to.
+  /// The most bytes that `storedByteCount` bytes can decode to, of a chunk of at most `chunkByteCount`.
   ///
-  /// DEFLATE's densest symbol pair takes two bits and stands for 258 bytes.
-  package static func rawByteCountMax(storedByteCount: UInt32, codec: CodecIdentifier) -> UInt64 {
-    codec == .deflate ? UInt64(storedByteCount) * (8 / 2 * 258) : UInt64(storedByteCount)
-  }
-
-  private static func inflateAll(
-    _ stored: RawSpan, into output: UnsafeMutableRawBufferPointer
-  ) throws(DecodingError) {
-    var stream = unsafe z_stream()
-    // zlib keeps the address of its stream, so everything happens while it cannot move.
-    let isComplete = unsafe withUnsafeMutablePointer(to: &stream) { stream in
-      let started = unsafe inflateInit2_(
-        stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-      precondition(started == Z_OK, "zlib cannot start: out of memory, or another version of zlib")
-      defer { unsafe inflateEnd(stream) }
-      return unsafe stored.withUnsafeBytes { input in
-        // SAFETY: zlib reads `avail_in` bytes, although its header lacks the const, and writes at
-        // most `avail_out`; neither pointer is used after this closure.
-        unsafe stream.pointee.next_in = UnsafeMutablePointer(
-          mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
-        unsafe stream.pointee.avail_in = UInt32(input.count)
-        unsafe stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        unsafe stream.pointee.avail_out = UInt32(output.count)
-        let status = unsafe inflate(stream, Z_FINISH)
-        return unsafe status == Z_STREAM_END && stream.pointee.avail_in == 0
-          && stream.pointee.avail_out == 0
-      }
+  /// DEFLATE's densest symbol pair takes two bits and stands for 258 bytes. Planes may be constant.
+  package static func rawByteCountMax(
+    storedByteCount: UInt32, codec: CodecIdentifier, chunkByteCount: Int
+  ) -> UInt64 {
+    switch codec {
+    case .deflate: UInt64(storedByteCount) * (8 / 2 * 258)
+    case .planes: UInt64(chunkByteCount)
+    default: UInt64(storedByteCount)
     }
-    guard isComplete else { throw .malformed }
   }
 }

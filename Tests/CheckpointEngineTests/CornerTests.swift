@@ -51,7 +51,7 @@ import Testing
       defer { unsafe output.deallocate() }
       #expect(throws: CheckpointCodecs.DecodingError.self) {
         // SAFETY: the buffer lives until the end of this turn.
-        unsafe try ChunkDecoder.decode(bytes.rawSpan, codec: codec, into: output)
+        unsafe try ChunkDecoder().decode(bytes.rawSpan, codec: codec, into: output)
       }
     }
   }

@@ -47,7 +47,8 @@ import Testing
     let entry = reader.index.chunks.entries[0]
     #expect(
       UInt64(entry.rawByteCount)
-        <= ChunkDecoder.rawByteCountMax(storedByteCount: entry.storedByteCount, codec: .deflate))
+        <= ChunkDecoder.rawByteCountMax(
+          storedByteCount: entry.storedByteCount, codec: .deflate, chunkByteCount: 0))
 
     // A tensor of 64 MiB in one chunk of a few hundred bytes.
     edited.store(64 << 20, 4, at: 136)

@@ -49,7 +49,8 @@ enum ChunkTarget {
     if let raw {
       digest.add(raw)
       let most = ChunkDecoder.rawByteCountMax(
-        storedByteCount: UInt32(sample.stored.count), codec: sample.codec)
+        storedByteCount: UInt32(sample.stored.count), codec: sample.codec,
+        chunkByteCount: sample.chunkByteCount)
       try require(UInt64(raw.count) <= most, "more bytes than were thought possible")
       if sample.isEncodedAgain {
         // A stream has one length.
@@ -73,7 +74,7 @@ enum ChunkTarget {
     defer { unsafe output.deallocate() }
     do {
       // SAFETY: the buffer lives until the end of this scope.
-      unsafe try ChunkDecoder.decode(stored.rawSpan, codec: codec, into: output)
+      unsafe try ChunkDecoder().decode(stored.rawSpan, codec: codec, into: output)
       return unsafe [UInt8](output)
     } catch {
       return nil

@@ -66,7 +66,7 @@ extension EditableFile {
     defer { unsafe output.deallocate() }
     do {
       // SAFETY: the buffer lives until the end of this scope.
-      unsafe try ChunkDecoder.decode(stored.rawSpan, codec: .deflate, into: output)
+      unsafe try ChunkDecoder().decode(stored.rawSpan, codec: .deflate, into: output)
       return unsafe [UInt8](output)
     } catch {
       return nil

@@ -2,7 +2,7 @@ internal import CheckpointFormat
 internal import CheckpointStorage
 
 extension CheckpointReader {
-  private var loader: ChunkLoader { ChunkLoader(file: file, index: index) }
+  private var loader: ChunkLoader { ChunkLoader(file: file, index: index, decoders: decoders) }
 
   /// Reads a byte range of a tensor into a new array.
   func read(

@@ -1,3 +1,4 @@
+internal import CheckpointCodecs
 public import CheckpointFormat
 public import CheckpointStorage
 
@@ -11,6 +12,8 @@ public final class CheckpointReader: Sendable {
   let file: OpenFile
   package let index: FileIndex
   let pool: WorkerPool
+  /// Each has memory for a chunk.
+  let decoders = LendingPool { ChunkDecoder() }
 
   /// The file's path.
   public var path: String { file.path }

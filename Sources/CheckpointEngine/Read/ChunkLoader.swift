@@ -1,5 +1,6 @@
 internal import CheckpointCodecs
 internal import CheckpointFormat
+internal import CheckpointStorage
 
 #if Mutants
   internal import CheckpointMutants
@@ -9,6 +10,7 @@ internal import CheckpointFormat
 struct ChunkLoader: Sendable {
   let file: OpenFile
   let index: FileIndex
+  let decoders: LendingPool<ChunkDecoder>
 
   /// Reads chunk `number` of the file into all of `target`.
   func load(
@@ -31,7 +33,10 @@ struct ChunkLoader: Sendable {
   ) throws(CheckpointError) {
     try check(entry, stored, .storedChunk)
     do {
-      unsafe try ChunkDecoder.decode(stored, codec: entry.codec, into: target)
+      try decoders.withTool { (decoder) throws(DecodingError) in
+        // SAFETY: the memory is lent for this call.
+        unsafe try decoder.decode(stored, codec: entry.codec, into: target)
+      }
     } catch {
       throw damage(entry, .inconsistent("a chunk's stream does not decode to its length"))
     }

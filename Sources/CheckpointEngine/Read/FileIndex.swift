@@ -109,7 +109,8 @@ package struct FileIndex: Sendable {
   ) throws(FormatError) {
     for (number, entry) in chunks.entries.enumerated() {
       let limit = ChunkDecoder.rawByteCountMax(
-        storedByteCount: entry.storedByteCount, codec: entry.codec)
+        storedByteCount: entry.storedByteCount, codec: entry.codec,
+        chunkByteCount: Int(entry.rawByteCount))
       guard entry.rawByteCount <= limit else {
         throw FormatError(
           .inconsistent("a chunk that cannot decode to so many bytes"),

@@ -153,7 +153,7 @@ extension CheckpointReader {
   private func verify(
     _ entry: ChunkEntry, _ bytes: RawSpan, _ level: VerificationLevel
   ) -> [CheckpointError] {
-    let loader = ChunkLoader(file: file, index: index)
+    let loader = ChunkLoader(file: file, index: index, decoders: decoders)
     let frame = bytes.extracting(first: ChunkFrame.byteCount)
     let storedEnd = ChunkFrame.byteCount + Int(entry.storedByteCount)
     let stored = bytes.extracting(ChunkFrame.byteCount..<storedEnd)

@@ -93,4 +93,6 @@ package struct CodecIdentifier: RawRepresentable, Hashable, Sendable {
   package static let stored = CodecIdentifier(rawValue: 0)
   /// One raw DEFLATE stream of the whole chunk (RFC 1951).
   package static let deflate = CodecIdentifier(rawValue: 1)
+  /// Planes of bytes, each stored as what suits it; from version 2 on.
+  package static let planes = CodecIdentifier(rawValue: 2)
 }
