@@ -15,7 +15,7 @@ from measure import Sample, Server, drop, files_of, interval, measured, warm
 from state import State
 from systems import System, installed
 
-OURS = {"none": "swift-checkpoint, stored", "deflate": "swift-checkpoint, deflate"}
+OURS = {"none": "swift-checkpoint, stored", "always": "swift-checkpoint, compressed"}
 DEFAULT_BENCH = Path(__file__).parent.parent / ".build/release/ckpt-bench"
 
 Blocks = list[dict[str, Sample]]
@@ -37,7 +37,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, help="of the state; default: what the memory allows")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--blocks", type=int, default=15)
-    parser.add_argument("--compression", default="both", choices=["none", "deflate", "both"])
+    parser.add_argument("--compression", default="both", choices=["none", "always", "both"])
     parser.add_argument("--ckpt-bench", type=Path, default=DEFAULT_BENCH)
     parser.add_argument("--json", type=Path, help="a file for every sample, one object a line")
     options = parser.parse_args()

@@ -79,7 +79,7 @@ extension FormatError: CustomStringConvertible {
       "The file contradicts itself: \(what.text)."
     case .unsupportedVersion(let version):
       "The file has format version \(version); this build reads versions up to "
-        + "\(FileStart.currentVersion)."
+        + "\(FormatVersion.current.rawValue)."
     case .unsupportedFeatures(let bits):
       "The file needs format features that this build does not know: "
         + FeatureSet(rawValue: bits).names.joined(separator: ", ") + "."

@@ -1,4 +1,4 @@
-/// Where things lie in a file of format version 1.
+/// Where things lie in a file, whatever its version.
 ///
 /// - SeeAlso: docs/format.md, section 2.
 package enum Layout {

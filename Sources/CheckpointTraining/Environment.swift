@@ -16,7 +16,7 @@ enum Environment {
   /// What the library states in every contract.
   static var facts: [(name: String, value: String)] {
     [
-      ("library", StoreOptions.libraryName), ("format", "\(FileStart.currentVersion)"),
+      ("library", StoreOptions.libraryName), ("format", "\(FormatVersion.current.rawValue)"),
       ("architecture", architecture), ("operating_system", operatingSystem),
       ("processors", "\(WorkerPool.availableThreadCount)"),
     ]

@@ -18,7 +18,8 @@ struct JSONResults: Results {
     fields.append(("checked_chunks", .int(Int64(report.checkedChunkCount))))
     if let header = report.header {
       fields += [
-        ("format_version", .uint(UInt64(header.formatVersion))), ("step", .uint(header.step)),
+        ("format_version", .uint(UInt64(header.formatVersion.rawValue))),
+        ("step", .uint(header.step)),
         ("generation", .uint(header.generation)),
         ("checkpoint_identifier", .string(header.checkpointIdentifier.description)),
         ("run_identifier", .string(header.runIdentifier.description)),

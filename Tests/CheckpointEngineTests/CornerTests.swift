@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test func aFileThatShrinksWhileItIsOpenIsIncomplete() throws {
-    let intact = try ReferenceFile.bytes()
+    let intact = try ReferenceFile.bytes(.current)
     let file = FileInMemory(intact)
     let reader = try file.open()
     file.contents = Array(intact[..<5000])

@@ -7,13 +7,22 @@ import Testing
 // Goal: no byte of a file is inert, and no damage makes a reader return other bytes.
 // Method: a file with every kind of record, damaged in every way that media and people damage files;
 // every full verification must report it, and every tensor must come back as it was, or not at all.
-@Suite struct CorruptionTests {
-  private static let intact = (try? ReferenceFile.bytes()) ?? []
-  private static let tensors = ReferenceFile.state().tensors
-  private let file = FileInMemory(Self.intact)
+/// A file with every kind of record, and what is said of it when it is damaged.
+private struct Subject {
+  private static let files = FormatVersion.allCases.reduce(into: [:]) {
+    $0[$1] = try? ReferenceFile.bytes($1)
+  }
+  static let tensors = ReferenceFile.state().tensors
+  let intact: [UInt8]
+  let file: FileInMemory
+
+  init(_ version: FormatVersion) throws {
+    intact = try #require(Self.files[version])
+    file = FileInMemory(intact)
+  }
 
   /// What full verification finds, as `ckpt-verify` does it.
-  private func findings() -> [CheckpointError] {
+  func findings() -> [CheckpointError] {
     do {
       return try file.open().verify(.full).findings
     } catch {
@@ -23,13 +32,13 @@ import Testing
 
   /// Whether full verification reports damage, and nothing else: a flipped bit must never make a
   /// file look like one from the future.
-  private func isReported() -> Bool {
+  func isReported() -> Bool {
     let codes = Set(findings().map(\.code))
     return codes == [.corrupted]
   }
 
   /// Whether each tensor comes back as it was saved, or not at all.
-  private func loadsOnlyWhatWasSaved(_ tensors: [SampleState.Tensor] = Self.tensors) -> Bool {
+  func loadsOnlyWhatWasSaved(_ tensors: [SampleState.Tensor] = Self.tensors) -> Bool {
     guard let reader = try? file.open() else { return true }
     return tensors.allSatisfy { tensor in
       guard let bytes = try? reader.read(tensor.descriptor.name) else { return true }
@@ -37,7 +46,7 @@ import Testing
     }
   }
 
-  private func expectReported(
+  func expectReported(
     _ contents: [UInt8], _ comment: @autoclosure () -> Comment,
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
@@ -46,89 +55,112 @@ import Testing
     #expect(loadsOnlyWhatWasSaved(), comment(), sourceLocation: sourceLocation)
   }
 
-  private static func sectors(_ byteCount: Int) -> [Range<Int>] {
+  func sectors(_ byteCount: Int) -> [Range<Int>] {
     stride(from: 0, to: intact.count, by: byteCount).map { $0..<$0 + byteCount }
   }
+}
 
-  @Test(arguments: 0..<8) func everyFlippedBitIsReported(bit: Int) throws {
-    try #require((8192...16_384).contains(Self.intact.count))
-    try #require(findings().isEmpty)
+@Suite struct CorruptionTests {
+  @Test(arguments: FormatVersion.allCases, 0..<8)
+  func everyFlippedBitIsReported(version: FormatVersion, bit: Int) throws {
+    let subject = try Subject(version)
+    let intact = subject.intact
+    let file = subject.file
+    try #require((8192...16_384).contains(intact.count))
+    try #require(subject.findings().isEmpty)
     let chunks = try file.open().index.chunks.entries
-    for offset in Self.intact.indices {
+    for offset in intact.indices {
       file.flipping(bit: offset * 8 + bit) {
-        let findings = findings()
+        let findings = subject.findings()
         #expect(findings.map(\.code) == [.corrupted], "byte \(offset), bit \(bit)")
         // Frame, stored bytes and the zeros behind them are their chunk's.
         let chunk = chunks.first { ($0.frameOffset..<$0.endOffset).contains(UInt64(offset)) }
         let location = findings.first?.location
         #expect(location?.chunk == chunk.map { Int($0.chunk) }, "byte \(offset), bit \(bit)")
         #expect(
-          location?.tensor == chunk.map { Self.tensors[Int($0.tensor)].descriptor.name },
+          location?.tensor == chunk.map { Subject.tensors[Int($0.tensor)].descriptor.name },
           "byte \(offset), bit \(bit)")
-        #expect(loadsOnlyWhatWasSaved(), "byte \(offset), bit \(bit)")
+        #expect(subject.loadsOnlyWhatWasSaved(), "byte \(offset), bit \(bit)")
       }
     }
-    #expect(findings().isEmpty)
+    #expect(subject.findings().isEmpty)
   }
 
-  @Test func everyTruncationIsReported() {
-    for count in 0..<Self.intact.count {
-      expectReported(Array(Self.intact[..<count]), "\(count) bytes")
+  @Test(arguments: FormatVersion.allCases)
+  func everyTruncationIsReported(version: FormatVersion) throws {
+    let subject = try Subject(version)
+    let intact = subject.intact
+    for count in 0..<intact.count {
+      subject.expectReported(Array(intact[..<count]), "\(count) bytes")
     }
   }
 
-  @Test(arguments: [1, 7, 512, 4096]) func appendedBytesAreReported(count: Int) {
+  @Test(arguments: FormatVersion.allCases, [1, 7, 512, 4096])
+  func appendedBytesAreReported(version: FormatVersion, count: Int) throws {
+    let subject = try Subject(version)
+    let intact = subject.intact
     var generator = SeededGenerator(UInt64(count))
     for bytes in [
       [UInt8](repeating: 0, count: count), [UInt8](repeating: 0xff, count: count),
       (0..<count).map { _ in generator.byte() },
     ] {
-      expectReported(Self.intact + bytes, "\(count) bytes")
+      subject.expectReported(intact + bytes, "\(count) bytes")
     }
   }
 
-  @Test func concatenatedAndDoubledFilesAreReported() throws {
-    let saves = try ReferenceFile.saves(contents: 1, 2)
+  @Test(arguments: FormatVersion.allCases)
+  func concatenatedAndDoubledFilesAreReported(version: FormatVersion) throws {
+    let subject = try Subject(version)
+    let intact = subject.intact
+    let saves = try ReferenceFile.saves(version, contents: 1, 2)
     let empty = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1/empty.ckpt"))
-    for other in saves + [empty, Self.intact] {
-      expectReported(Self.intact + other, "behind it")
-      expectReported(other + Self.intact, "before it")
+    for other in saves + [empty, intact] {
+      subject.expectReported(intact + other, "behind it")
+      subject.expectReported(other + intact, "before it")
     }
-    expectReported([0] + Self.intact, "a byte before it")
-    expectReported(Array(Self.intact.dropFirst()), "without its first byte")
+    subject.expectReported([0] + intact, "a byte before it")
+    subject.expectReported(Array(intact.dropFirst()), "without its first byte")
   }
 
   /// The end of a file written twice, from each multiple of 64 on.
-  @Test func everyDoubledTailIsReported() throws {
-    for start in stride(from: 0, to: Self.intact.count, by: 64) {
-      expectReported(Self.intact + Self.intact[start...], "from \(start)")
+  @Test(arguments: FormatVersion.allCases)
+  func everyDoubledTailIsReported(version: FormatVersion) throws {
+    let subject = try Subject(version)
+    let intact = subject.intact
+    for start in stride(from: 0, to: intact.count, by: 64) {
+      subject.expectReported(intact + intact[start...], "from \(start)")
     }
   }
 
-  @Test(arguments: [64, 512, 4096])
-  func zeroedFilledAndDoubledSectorsAreReported(sectorByteCount: Int) {
-    let sectors = Self.sectors(sectorByteCount)
+  @Test(arguments: FormatVersion.allCases, [64, 512, 4096])
+  func zeroedFilledAndDoubledSectorsAreReported(version: FormatVersion, sectorByteCount: Int) throws
+  {
+    let subject = try Subject(version)
+    let intact = subject.intact
+    let sectors = subject.sectors(sectorByteCount)
     for sector in sectors {
       let replacements =
         [UInt8(0), 0xa5, 0xff].map { [UInt8](repeating: $0, count: sectorByteCount) }
-        + sectors.map { Array(Self.intact[$0]) }
-      for replacement in replacements where replacement != Array(Self.intact[sector]) {
-        var contents = Self.intact
+        + sectors.map { Array(intact[$0]) }
+      for replacement in replacements where replacement != Array(intact[sector]) {
+        var contents = intact
         contents.replaceSubrange(sector, with: replacement)
-        expectReported(contents, "sector at \(sector.lowerBound)")
+        subject.expectReported(contents, "sector at \(sector.lowerBound)")
       }
     }
   }
 
-  @Test(arguments: [512, 4096])
-  func sectorsExchangedWithinAFileAreReported(sectorByteCount: Int) {
-    let sectors = Self.sectors(sectorByteCount)
+  @Test(arguments: FormatVersion.allCases, [512, 4096])
+  func sectorsExchangedWithinAFileAreReported(version: FormatVersion, sectorByteCount: Int) throws {
+    let subject = try Subject(version)
+    let intact = subject.intact
+    let sectors = subject.sectors(sectorByteCount)
     for (number, left) in sectors.enumerated() {
-      for right in sectors[(number + 1)...] where Self.intact[left] != Self.intact[right] {
-        var contents = Self.intact
-        contents.replaceSubrange(left, with: Self.intact[right])
-        contents.replaceSubrange(right, with: Self.intact[left])
-        expectReported(contents, "sectors at \(left.lowerBound) and \(right.lowerBound)")
+      for right in sectors[(number + 1)...] where intact[left] != intact[right] {
+        var contents = intact
+        contents.replaceSubrange(left, with: intact[right])
+        contents.replaceSubrange(right, with: intact[left])
+        subject.expectReported(contents, "sectors at \(left.lowerBound) and \(right.lowerBound)")
       }
     }
   }
@@ -137,37 +169,47 @@ import Testing
   /// identifiers only, and another one.
   @Test(arguments: [64, 512, 4096], [UInt8(1), 2])
   func sectorsOfAnotherSaveAreReported(sectorByteCount: Int, content: UInt8) throws {
-    let saves = try ReferenceFile.saves(contents: 1, content)
-    try #require(saves[0].count == Self.intact.count && saves[1].count == Self.intact.count)
-    let states = [ReferenceFile.state(), ReferenceFile.state(content: content)]
-    // Every frame names its save.
-    let frames = try file.open().index.chunks.entries.map { Int($0.frameOffset) / sectorByteCount }
-    var exchangedCount = 0
-    for sector in Self.sectors(sectorByteCount) {
-      // Such as padding, and raw bytes of the same state.
-      if saves[0][sector] == saves[1][sector] { continue }
-      exchangedCount += 1
-      for (mine, theirs) in [(0, 1), (1, 0)] {
-        file.contents = saves[mine]
-        file.contents.replaceSubrange(sector, with: saves[theirs][sector])
-        #expect(isReported(), "sector at \(sector.lowerBound)")
-        #expect(
-          loadsOnlyWhatWasSaved(states[mine].tensors), "sector at \(sector.lowerBound)")
+    for version in FormatVersion.allCases {
+      let subject = try Subject(version)
+      let intact = subject.intact
+      let file = subject.file
+      let saves = try ReferenceFile.saves(version, contents: 1, content)
+      try #require(saves[0].count == intact.count && saves[1].count == intact.count)
+      let states = [ReferenceFile.state(), ReferenceFile.state(content: content)]
+      // Every frame names its save.
+      let frames = try file.open().index.chunks.entries.map {
+        Int($0.frameOffset) / sectorByteCount
       }
+      var exchangedCount = 0
+      for sector in subject.sectors(sectorByteCount) {
+        // Such as padding, and raw bytes of the same state.
+        if saves[0][sector] == saves[1][sector] { continue }
+        exchangedCount += 1
+        for (mine, theirs) in [(0, 1), (1, 0)] {
+          file.contents = saves[mine]
+          file.contents.replaceSubrange(sector, with: saves[theirs][sector])
+          #expect(subject.isReported(), "sector at \(sector.lowerBound)")
+          #expect(
+            subject.loadsOnlyWhatWasSaved(states[mine].tensors), "sector at \(sector.lowerBound)")
+        }
+      }
+      #expect(exchangedCount >= Set(frames).count)
     }
-    #expect(exchangedCount >= Set(frames).count)
   }
 
   /// A file that was overwritten by another save, and not to its end.
-  @Test(arguments: [UInt8(1), 2])
-  func everyJoinOfTwoSavesIsReported(content: UInt8) throws {
-    let saves = try ReferenceFile.saves(contents: 1, content)
+  @Test(arguments: FormatVersion.allCases, [UInt8(1), 2])
+  func everyJoinOfTwoSavesIsReported(version: FormatVersion, content: UInt8) throws {
+    let subject = try Subject(version)
+    let intact = subject.intact
+    let file = subject.file
+    let saves = try ReferenceFile.saves(version, contents: 1, content)
     let states = [ReferenceFile.state(), ReferenceFile.state(content: content)]
-    for cut in stride(from: 64, to: Self.intact.count, by: 64) {
+    for cut in stride(from: 64, to: intact.count, by: 64) {
       for (first, second) in [(0, 1), (1, 0)] {
         file.contents = Array(saves[first][..<cut] + saves[second][cut...])
-        #expect(isReported(), "cut at \(cut)")
-        #expect(loadsOnlyWhatWasSaved(states[first].tensors), "cut at \(cut)")
+        #expect(subject.isReported(), "cut at \(cut)")
+        #expect(subject.loadsOnlyWhatWasSaved(states[first].tensors), "cut at \(cut)")
       }
     }
   }
@@ -180,7 +222,7 @@ import Testing
     let disk = SimulatedDisk()
     try disk.writer().save(state, step: 1)
     let intact = try disk.contents(checkpointName(1, 1))
-    file.contents = intact
+    let file = FileInMemory(intact)
     let entries = try file.open().index.chunks.entries
     for left in entries {
       for right in entries where right.frameOffset > left.frameOffset {
@@ -212,7 +254,7 @@ import Testing
     let disk = SimulatedDisk()
     try disk.writer(256).save(state, step: 1)
     let intact = try disk.contents(checkpointName(1, 1))
-    file.contents = intact
+    let file = FileInMemory(intact)
     for entry in try file.open().index.chunks.entries where entry.tensor == 1 {
       let first = Int(entry.storedOffset)
       for offset in [first, first + Int(entry.storedByteCount) - 1] {

@@ -3,7 +3,7 @@ import CheckpointFormat
 import CheckpointTesting
 import FuzzHarness
 
-/// What the fixtures of version 1 were made from.
+/// What the fixtures are made from, those of version 1 by release 0.1.0.
 enum FixtureStates {
   /// Makes every fixture's bytes, by name.
   static func files() throws -> [(name: String, bytes: [UInt8])] {
@@ -16,6 +16,7 @@ enum FixtureStates {
       ("values.ckpt", try file(values, chunkByteCount: 64)),
       ("equivalent-names.ckpt", try equivalentNames()),
       ("lineage.ckpt", try lineage()),
+      ("planes.ckpt", try file(planes, chunkByteCount: 32_768)),
     ]
   }
 
@@ -55,6 +56,30 @@ enum FixtureStates {
     state.add("text", .uint8, [text.count], text)
     state.add(
       "half noise", .uint8, [6000], Array(noise[..<3000]) + [UInt8](repeating: 0, count: 3000))
+    return state
+  }()
+
+  /// Planes of every sort: noise, constant, coded by themselves, with matches; in one stream and in four.
+  private static let planes: SampleState = {
+    var generator = SeededGenerator(6)
+    var state = SampleState()
+    func normal() -> Float {
+      (0..<12).reduce(-6 as Float) { sum, _ in sum + Float(generator.below(1 << 20)) * 0x1p-20 }
+        / 50
+    }
+    let weights = (0..<9000).map { _ in normal().bitPattern }
+    state.add("weights", .float32, [90, 100], weights.flatMap { littleEndian($0) })
+    let halves = (0..<20_000).map { _ in UInt16(normal().bitPattern >> 16) }
+    state.add("halves", .bfloat16, [20_000], halves.flatMap { littleEndian($0) })
+    // What was a bfloat16 has noise in two planes, and nothing in another.
+    state.add(
+      "widened", .float32, [8192], halves[..<8192].flatMap { littleEndian(UInt32($0) << 16) })
+    state.add("moments", .float64, [64, 128], [UInt8](repeating: 0, count: 65_536))
+    state.add("tokens", .int64, [5000], (0..<5000).flatMap { littleEndian(UInt64($0 % 1000)) })
+    let text = Array(String(repeating: "it was the best of times, ", count: 700).utf8)
+    state.add("text", .uint8, [text.count], text)
+    state.add("mask", .bool, [16_384], (0..<16_384).map { _ in generator.byte() & 1 })
+    state.add("noise", .float16, [3000], (0..<6000).map { _ in generator.byte() })
     return state
   }()
 

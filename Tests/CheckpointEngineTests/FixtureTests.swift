@@ -8,20 +8,25 @@ import Testing
 // Goal: what an earlier build wrote is read as it was meant.
 // Method: committed files and their manifest, which are only written when somebody asks for it.
 @Suite struct FixtureTests {
-  private static let folder = repositoryPath("Tests/Fixtures/v1")
-
-  private func manifest() throws -> FixtureManifest {
-    let data = try Data(contentsOf: URL(fileURLWithPath: Self.folder + "/manifest.json"))
-    return try JSONDecoder().decode(FixtureManifest.self, from: data)
+  private static func folder(_ version: FormatVersion) -> String {
+    repositoryPath("Tests/Fixtures/v\(version.rawValue)")
   }
 
-  @Test func everyFixtureDecodesToWhatItsManifestSays() throws {
-    let manifest = try manifest()
-    #expect(manifest.files.count == 8)
+  private func manifest(_ version: FormatVersion) throws -> FixtureManifest {
+    let path = Self.folder(version) + "/manifest.json"
+    return try JSONDecoder().decode(
+      FixtureManifest.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+  }
+
+  @Test(arguments: [(.v1, 8), (.v2, 9)] as [(FormatVersion, Int)])
+  func everyFixtureDecodesToWhatItsManifestSays(version: FormatVersion, count: Int) throws {
+    let manifest = try manifest(version)
+    #expect(manifest.files.count == count)
     for expected in manifest.files {
-      let path = Self.folder + "/" + expected.name
+      let path = Self.folder(version) + "/" + expected.name
       for threads in [1, 3] {
         let reader = try CheckpointReader.open(path: path, threads: threads)
+        #expect(reader.header.formatVersion == version)
         let findings = reader.verify(.full).findings
         #expect(findings.isEmpty, "\(expected.name): \(findings)")
         let found = try FixtureManifest.File(expected.name, bytes(ofFileAt: path), reader)
@@ -30,25 +35,29 @@ import Testing
     }
   }
 
-  @Test func theFilesAndTheListAgree() throws {
-    let listed = try String(contentsOfFile: Self.folder + "/SHA256SUMS", encoding: .utf8)
+  @Test(arguments: FormatVersion.allCases)
+  func theFilesAndTheListAgree(version: FormatVersion) throws {
+    let folder = Self.folder(version)
+    let listed = try String(contentsOfFile: folder + "/SHA256SUMS", encoding: .utf8)
       .split(separator: "\n").map(String.init)
-    let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder).sorted()
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
     let computed = try names.filter { $0.hasSuffix(".ckpt") }.map {
-      SHA256.hexadecimal(of: try bytes(ofFileAt: Self.folder + "/" + $0)) + "  " + $0
+      SHA256.hexadecimal(of: try bytes(ofFileAt: folder + "/" + $0)) + "  " + $0
     }
     #expect(listed == computed)
-    let others = ["README.md", "SHA256SUMS", "manifest.json", "train-lm-0.1.0"]
-    let expected = try manifest().files.map(\.name) + others
+    let others =
+      ["README.md", "SHA256SUMS", "manifest.json"] + (version == .v1 ? ["train-lm-0.1.0"] : [])
+    let expected = try manifest(version).files.map(\.name) + others
     #expect(Set(names) == Set(expected))
   }
 
-  @Test func theSmallestFixtureIsAsShortAsAFileCanBe() throws {
-    let smallest = try bytes(ofFileAt: Self.folder + "/smallest.ckpt")
+  @Test(arguments: FormatVersion.allCases)
+  func theSmallestFixtureIsAsShortAsAFileCanBe(version: FormatVersion) throws {
+    let smallest = try bytes(ofFileAt: Self.folder(version) + "/smallest.ckpt")
     #expect(smallest.count == 8192)
     let reader = try FileInMemory(smallest).open()
     try reader.requireHolds(FixtureStates.smallest)
-    #expect(Set(reader.index.chunks.entries.map(\.codec)) == [.stored, .deflate])
+    #expect(Set(reader.index.chunks.entries.map(\.codec)) == Set(version.codecs))
   }
 
   /// Writes the fixtures anew, in the named folder and never over those that are committed.

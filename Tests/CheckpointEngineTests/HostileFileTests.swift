@@ -10,9 +10,11 @@ import Testing
 // Method: fields are changed at random and every checksum made right again, so that the change gets
 // as far into the reader as it can.
 @Suite struct HostileFileTests {
-  @Test(arguments: ["smallest", "values", "equivalent-names", "lineage"])
+  @Test(arguments: [
+    "v1/smallest", "v1/values", "v1/equivalent-names", "v1/lineage", "v2/smallest", "v2/values",
+  ])
   func resealedFilesNeverTrapTheReader(name: String) throws {
-    let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1/\(name).ckpt"))
+    let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/\(name).ckpt"))
     var openedCount = 0
     for seed in UInt64(0)..<2500 {
       var generator = SeededGenerator(seed)
@@ -28,8 +30,9 @@ import Testing
   }
 
   @Test func resealingChangesNothingInAnIntactFile() throws {
-    for name in ["smallest", "chunks", "dtypes", "empty"] {
-      let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1/\(name).ckpt"))
+    let names = ["smallest", "chunks", "dtypes", "empty"].flatMap { ["v1/\($0)", "v2/\($0)"] }
+    for name in names {
+      let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/\(name).ckpt"))
       var file = EditableFile(intact)
       file.reseal()
       #expect(file.bytes == intact)
@@ -40,7 +43,7 @@ import Testing
     var state = SampleState()
     state.add("zeros", .uint8, [1 << 20], [UInt8](repeating: 0, count: 1 << 20))
     let disk = SimulatedDisk()
-    try disk.writer(1 << 20).save(state, step: 1)
+    try disk.writer(1 << 20, formatVersion: .v1).save(state, step: 1)
     var edited = EditableFile(try disk.contents(checkpointName(1, 1)))
     let file = FileInMemory(edited.bytes)
     let reader = try file.open()
@@ -80,9 +83,9 @@ import Testing
       edited.bytes[Int(entry.storedOffset) + bit / 8] ^= 1 << (bit % 8)
       let place = Int(entry.storedOffset)..<Int(entry.storedOffset) + Int(entry.storedByteCount)
       var changed = entry
-      changed.storedChecksum = entry.identity(in: index.header.saveIdentifier)
+      changed.storedChecksum = entry.identity(in: index.header)
         .checksum(of: edited.bytes.rawSpan.extracting(place))
-      let frame = changed.frame(in: index.header.saveIdentifier, grid: index.tensors.grid)
+      let frame = changed.frame(in: index.header)
       edited.bytes.replaceSubrange(
         Int(entry.frameOffset)..<Int(entry.storedOffset), with: frame.encoded)
       let row = try #require(edited.section(2)).lowerBound + number * ChunkTable.entryByteCount

@@ -19,9 +19,12 @@ enum ReferenceFile {
     var state = SampleState()
     // Noise is stored; three chunks, the last a short one.
     state.add("noise", .float32, [8, 17], (0..<544).map { _ in generator.byte() })
-    // Few symbols become a DEFLATE stream with codes of its own, equal bytes one with fixed codes.
+    // Few symbols become a DEFLATE stream with codes of its own, equal bytes one with fixed codes, or
+    // planes that are constant.
     state.add("symbols", .int8, [2, 200], (0..<400).map { _ in content &+ generator.byte() & 3 })
     state.add("equal", .float16, [300], [UInt8](repeating: content, count: 600))
+    // One plane of noise, and one of few symbols.
+    state.add("mixed", .uint16, [150], (0..<300).map { generator.byte() & ($0 & 1 == 0 ? 255 : 3) })
     state.alias("tied", of: "noise")
     state.add("none", .bool, [0, 2], [])
     for dtype in DType.allCases {
@@ -43,16 +46,48 @@ enum ReferenceFile {
   }
 
   /// The bytes of two saves, of these contents, into one store.
-  static func saves(contents: UInt8...) throws -> [[UInt8]] {
+  static func saves(_ version: FormatVersion, contents: UInt8...) throws -> [[UInt8]] {
     let disk = SimulatedDisk()
-    let store = try disk.writer(chunkByteCount)
+    let store = try disk.writer(chunkByteCount, formatVersion: version)
     return try contents.enumerated().map { number, content in
       try store.save(state(content: content), step: 500)
-      return try completed(disk.contents(checkpointName(500, UInt64(number) + 1)))
+      let written = try disk.contents(checkpointName(500, UInt64(number) + 1))
+      return try completed(version == .v1 ? written : encodingMore(written))
     }
   }
 
-  static func bytes() throws -> [UInt8] { try saves(contents: 1)[0] }
+  static func bytes(_ version: FormatVersion) throws -> [UInt8] {
+    try saves(version, contents: 1)[0]
+  }
+
+  /// Takes chunks apart into planes that the library stores because they are small.
+  private static func encodingMore(_ written: [UInt8]) throws -> [UInt8] {
+    let reader = try FileInMemory(written).open()
+    let (header, index) = (reader.header, reader.index)
+    var chunks = ChunkTable()
+    var contents: [UInt64: [UInt8]] = [:]
+    var offset = index.chunkRegion.lowerBound
+    for var entry in index.chunks.entries {
+      let start = Int(entry.storedOffset)
+      var stored = Array(written[start..<start + Int(entry.storedByteCount)])
+      let name = index.tensors.entries[Int(entry.tensor)].descriptor.name
+      let (width, streamCount) = name == "mixed" ? (2, 2) : (1, 1)
+      let encoded = HandMadePlanes.encoded(stored, width: width, streamCount: streamCount)
+      if name == "symbols" || name == "mixed", encoded.count < stored.count {
+        stored = encoded
+        entry.codec = .planes
+        entry.storedByteCount = UInt32(stored.count)
+        entry.storedChecksum = entry.identity(in: header).checksum(of: stored.rawSpan)
+      }
+      entry.frameOffset = offset
+      offset = entry.endOffset
+      contents[entry.frameOffset] = stored
+      chunks.append(entry)
+    }
+    let assembly = FileAssembly(
+      header: header, tensors: index.tensors, chunks: chunks, metadata: index.metadata)
+    return try assembly.bytes { contents[$0.frameOffset] ?? [] }
+  }
 
   /// Adds what the library reads and does not write: lineage, a preserve feature, sections of kinds
   /// to come.

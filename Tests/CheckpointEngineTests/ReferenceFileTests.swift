@@ -9,8 +9,8 @@ import Testing
 // what there is; a codec, section, dtype or type of value that comes to it is missed here until the
 // reference file has one.
 @Suite struct ReferenceFileTests {
-  private func index() throws -> FileIndex {
-    try FileInMemory(ReferenceFile.bytes()).open().index
+  private func index(_ version: FormatVersion) throws -> FileIndex {
+    try FileInMemory(ReferenceFile.bytes(version)).open().index
   }
 
   /// The values of the documented constants whose names begin with `type`.
@@ -25,12 +25,18 @@ import Testing
     return Set(values)
   }
 
-  @Test func itHoldsEveryKindOfRecordInTheDocument() throws {
-    let index = try index()
-    let tensors = index.tensors.entries
+  @Test func togetherTheyHoldEveryCodecInTheDocument() throws {
+    let codecs = try FormatVersion.allCases.flatMap { try index($0).chunks.entries.map(\.codec) }
+    #expect(try documented("CodecIdentifier") == Set(codecs.map { UInt64($0.rawValue) }))
     #expect(
-      try documented("CodecIdentifier")
-        == Set(index.chunks.entries.map { UInt64($0.codec.rawValue) }))
+      try documented("FormatVersion") == Set(FormatVersion.allCases.map { UInt64($0.rawValue) }))
+  }
+
+  @Test(arguments: FormatVersion.allCases)
+  func itHoldsEveryKindOfRecordInTheDocument(version: FormatVersion) throws {
+    let index = try index(version)
+    let tensors = index.tensors.entries
+    #expect(Set(index.chunks.entries.map(\.codec)) == Set(version.codecs))
     #expect(
       try documented("DType") == Set(tensors.map { UInt64($0.descriptor.dtype.rawValue) }))
     #expect(
@@ -42,8 +48,9 @@ import Testing
     #expect(index.header.readFeatures == .known)
   }
 
-  @Test func itHoldsEveryFormOfTensorAndChunk() throws {
-    let index = try index()
+  @Test(arguments: FormatVersion.allCases)
+  func itHoldsEveryFormOfTensorAndChunk(version: FormatVersion) throws {
+    let index = try index(version)
     let tensors = index.tensors.entries
     #expect(tensors.contains { $0.descriptor.shape.isEmpty })
     #expect(tensors.contains { $0.byteCount == 0 })
@@ -51,22 +58,38 @@ import Testing
     #expect(tensors.contains { $0.aliasOf != nil && $0.byteCount == 0 })
     // The names are not in the order of saving.
     #expect(index.nameOrder.order != Array(0..<UInt32(tensors.count)))
-    for codec in [CodecIdentifier.stored, .deflate] {
+    for codec in version.codecs {
       let chunks = index.chunks.entries.filter { $0.codec == codec }
       #expect(chunks.contains { $0.chunk > 0 })
       #expect(chunks.contains { Int($0.rawByteCount) == ReferenceFile.chunkByteCount })
       #expect(chunks.contains { Int($0.rawByteCount) < ReferenceFile.chunkByteCount })
     }
+  }
+
+  @Test func itHoldsEveryFormOfDeflateStream() throws {
     // The first block of a DEFLATE stream has fixed codes (1) or its own (2).
-    let bytes = try ReferenceFile.bytes()
-    let blocks = index.chunks.entries.filter { $0.codec == .deflate }.map {
+    let bytes = try ReferenceFile.bytes(.v1)
+    let blocks = try index(.v1).chunks.entries.filter { $0.codec == .deflate }.map {
       bytes[Int($0.storedOffset)] >> 1 & 3
     }
     #expect(Set(blocks) == [1, 2])
   }
 
-  @Test func itHoldsLineageFeaturesUnknownSectionsAndAllPadding() throws {
-    let index = try index()
+  @Test func itHoldsEveryFormOfPlane() throws {
+    let bytes = try ReferenceFile.bytes(.v2)
+    let heads = try index(.v2).chunks.entries.filter { $0.codec == .planes }.map {
+      Array(bytes[Int($0.storedOffset)..<Int($0.storedOffset + UInt64($0.storedByteCount))])
+    }
+    let planes = heads.flatMap { head in
+      (0..<Int(head[0])).map { Array(head[4 + 4 * $0..<6 + 4 * $0]) }
+    }
+    #expect(Set(heads.map { $0[0] }) == [1, 2])
+    #expect(Set(planes) == [[0, 0], [1, 0], [2, 1], [2, 2]])
+  }
+
+  @Test(arguments: FormatVersion.allCases)
+  func itHoldsLineageFeaturesUnknownSectionsAndAllPadding(version: FormatVersion) throws {
+    let index = try index(version)
     let header = index.header
     #expect(header.branchPoints.count == 2)
     #expect(header.parentIdentifier != nil && header.supersededGeneration > 0)
@@ -86,9 +109,12 @@ import Testing
     #expect(end < index.trailer.fileByteCount - UInt64(Trailer.byteCount))
   }
 
-  @Test func itIsIntactAndHoldsItsState() throws {
-    let reader = try FileInMemory(ReferenceFile.bytes()).open()
+  @Test(arguments: FormatVersion.allCases)
+  func itIsIntactAndHoldsItsState(version: FormatVersion) throws {
+    let bytes = try ReferenceFile.bytes(version)
+    let reader = try FileInMemory(bytes).open()
     try reader.requireHolds(ReferenceFile.state())
-    #expect(try ReferenceFile.bytes().count <= 16_384)
+    #expect(reader.header.formatVersion == version)
+    #expect(bytes.count <= 16_384)
   }
 }

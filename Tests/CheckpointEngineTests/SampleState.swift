@@ -114,21 +114,25 @@ struct SeededGenerator: RandomNumberGenerator {
 /// Options for a simulated disk: one thread and small chunks unless told otherwise.
 func options(
   on disk: SimulatedDisk, chunkByteCount: Int = 64, threads: Int = 1,
-  compression: Compression = .deflate, permissions: FilePermissions = .private,
-  lockTimeout: Double = 0
+  compression: Compression = .always, permissions: FilePermissions = .private,
+  lockTimeout: Double = 0, formatVersion: FormatVersion = .current
 ) -> StoreOptions {
   StoreOptions(
     device: disk.device, permissions: permissions, compression: compression,
-    chunkByteCount: chunkByteCount, threads: threads, lockTimeout: lockTimeout,
+    formatVersion: formatVersion, chunkByteCount: chunkByteCount, threads: threads,
+    lockTimeout: lockTimeout,
     writer: "CheckpointEngineTests")
 }
 
 extension SimulatedDisk {
   static let storePath = "/run"
 
-  func writer(_ chunkByteCount: Int = 64) throws -> CheckpointStore {
+  func writer(
+    _ chunkByteCount: Int = 64, formatVersion: FormatVersion = .current
+  ) throws -> CheckpointStore {
     try CheckpointStore(
-      Self.storePath, for: .writing, options: options(on: self, chunkByteCount: chunkByteCount))
+      Self.storePath, for: .writing,
+      options: options(on: self, chunkByteCount: chunkByteCount, formatVersion: formatVersion))
   }
 
   func reader() throws -> CheckpointStore {

@@ -23,7 +23,7 @@ import Testing
   private let disk: SimulatedDisk
 
   init() throws {
-    intact = try ReferenceFile.bytes()
+    intact = try ReferenceFile.bytes(.current)
     index = try FileInMemory(intact).open().index
     disk = SimulatedDisk()
     try disk.writer().save(SampleState(), step: 500)

@@ -20,25 +20,28 @@ struct ChunkTests {
   }
 
   private func refusal(
-    row: Int = 0, _ changes: [(Field, UInt32)], region: Range<UInt64>? = nil
+    row: Int = 0, _ changes: [(Field, UInt32)], region: Range<UInt64>? = nil,
+    version: FormatVersion = .current
   ) throws -> FormatError? {
-    let file = try #require(file)
+    let file = try SampleFile.tiny(version)
     var bytes = file.chunks.encoded
     for (field, value) in changes {
       bytes.overwrite(at: row * 40 + field.rawValue, with: littleEndian(value))
     }
     return failure { () throws(FormatError) in
       try ChunkTable(
-        decoding: bytes.rawSpan, at: 0, of: file.tensors, filling: region ?? file.chunkRegion)
+        decoding: bytes.rawSpan, at: 0, of: file.tensors, filling: region ?? file.chunkRegion,
+        version: version)
     }
   }
 
-  @Test func tableRoundTrips() throws {
-    let file = try #require(file)
+  @Test(arguments: FormatVersion.allCases)
+  func tableRoundTrips(version: FormatVersion) throws {
+    let file = try SampleFile.tiny(version)
     #expect(file.chunks.entries.count == 4)
-    #expect(file.chunks.entries.map(\.codec) == [.stored, .deflate, .stored, .stored])
+    #expect(file.chunks.entries.map(\.codec) == [.stored, version.codecs[1], .stored, .stored])
     #expect(file.chunks.encoded.count == 4 * ChunkTable.entryByteCount)
-    #expect(try refusal([]) == nil)
+    #expect(try refusal([], version: version) == nil)
   }
 
   @Test func everyFieldThatFollowsFromTheTensorsIsCompared() throws {
@@ -52,9 +55,13 @@ struct ChunkTests {
     }
   }
 
-  @Test func unknownCodecIsRefused() throws {
-    for codec in [2, 3, 255, UInt32.max] {
-      #expect(isInconsistent(try refusal([(.codec, codec)])))
+  @Test(arguments: [(.v1, 2), (.v2, 1)] as [(FormatVersion, UInt32)])
+  func unknownCodecIsRefused(version: FormatVersion, codecOfTheOther: UInt32) throws {
+    for codec in [codecOfTheOther, 3, 255, UInt32.max] {
+      for row in 0..<2 {
+        let error = try refusal(row: row, [(.codec, codec)], version: version)
+        #expect(error?.kind == .inconsistent("unknown codec"))
+      }
     }
   }
 
@@ -75,7 +82,7 @@ struct ChunkTests {
       #expect(try refusal(row: 1, [(.storedByteCount, count)]) == nil)
     }
     #expect(isInconsistent(try refusal(row: 1, [(.codec, 0)])))
-    #expect(isInconsistent(try refusal(row: 0, [(.codec, 1)])))
+    #expect(isInconsistent(try refusal(row: 0, [(.codec, 2)])))
   }
 
   @Test func chunksFillTheirRegionExactly() throws {
@@ -91,16 +98,18 @@ struct ChunkTests {
     for bytes in [[], file.chunks.encoded + [0], file.chunks.encoded + file.chunks.encoded] {
       let error = failure { () throws(FormatError) in
         try ChunkTable(
-          decoding: bytes.rawSpan, at: 0, of: file.tensors, filling: file.chunkRegion)
+          decoding: bytes.rawSpan, at: 0, of: file.tensors, filling: file.chunkRegion,
+          version: .current)
       }
       #expect(isInconsistent(error))
     }
   }
 
-  @Test func frameHoldsWhatItsRowHolds() throws {
-    let file = try #require(file)
+  @Test(arguments: FormatVersion.allCases)
+  func frameHoldsWhatItsRowHolds(version: FormatVersion) throws {
+    let file = try SampleFile.tiny(version)
     for entry in file.chunks.entries {
-      let frame = entry.frame(in: file.header.saveIdentifier, grid: file.tensors.grid).encoded
+      let frame = entry.frame(in: file.header).encoded
       #expect(frame.count == ChunkFrame.byteCount)
       #expect(frame == Array(file.bytes[Int(entry.frameOffset)..<Int(entry.storedOffset)]))
       #expect(frame[..<4].elementsEqual("CHNK".utf8))
@@ -115,15 +124,17 @@ struct ChunkTests {
       #expect(Array(frame[52..<56]) == littleEndian(entry.rawChecksum))
       #expect(Array(frame[56..<60]) == [0, 0, 0, 0])
       var again = frame
-      again.seal(at: ChunkFrame.checksumOffset)
+      again.seal(at: ChunkFrame.checksumOffset, as: version)
       #expect(again == frame)
     }
   }
 
-  @Test func everyPartOfTheIdentityChangesTheChecksum() {
+  @Test(arguments: FormatVersion.allCases)
+  func everyPartOfTheIdentityChangesTheChecksum(version: FormatVersion) {
     let bytes: [UInt8] = [1, 2, 3, 4]
-    let identity = ChunkIdentity(
-      saveIdentifier: identifier(from: 0x10), tensor: 2, chunk: 3, rawByteCount: 4)
+    let header = CheckpointHeader.blank(
+      saveIdentifier: identifier(from: 0x10), formatVersion: version)
+    let identity = ChunkIdentity(in: header, tensor: 2, chunk: 3, rawByteCount: 4)
     var others = [identity, identity, identity, identity]
     others[0].saveIdentifier = identifier(from: 0x11)
     others[1].tensor = 3
@@ -134,7 +145,7 @@ struct ChunkTests {
     let hashed =
       (0x10...0x1F).map { UInt8($0) } + littleEndian(UInt32(2)) + littleEndian(UInt32(3))
       + littleEndian(UInt32(4)) + bytes
-    #expect(checksums[0] == CRC32.checksum(hashed.rawSpan))
+    #expect(checksums[0] == version.checksum(hashed.rawSpan))
   }
 
   @Test(

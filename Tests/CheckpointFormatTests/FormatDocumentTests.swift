@@ -52,31 +52,33 @@ struct FormatDocumentTests {
   }
 
   @Test func fileStartIsAsDocumented() throws {
-    let file = try SampleFile.tiny()
+    let file = try SampleFile.tiny(.v1)
     expectSame(try vector("start"), Array(file.bytes[..<FileStart.byteCount]))
   }
 
   @Test func emptyFileIsAsDocumented() throws {
-    expectSame(try vector("empty"), try SampleFile.empty().bytes)
+    expectSame(try vector("empty"), try SampleFile.empty(.v1).bytes)
   }
 
-  @Test func tinyFileIsAsDocumented() throws {
-    expectSame(try vector("tiny"), try SampleFile.tiny().bytes)
+  @Test(arguments: [("tiny", .v1), ("tiny2", .v2)] as [(String, FormatVersion)])
+  func tinyFileIsAsDocumented(name: String, version: FormatVersion) throws {
+    expectSame(try vector(name), try SampleFile.tiny(version).bytes)
   }
 
-  @Test func documentedFileDecodesToTheSample() throws {
-    let bytes = try vector("tiny")
-    let sample = try SampleFile.tiny()
+  @Test(arguments: [("tiny", .v1), ("tiny2", .v2)] as [(String, FormatVersion)])
+  func documentedFileDecodesToTheSample(name: String, version: FormatVersion) throws {
+    let bytes = try vector(name)
+    let sample = try SampleFile.tiny(version)
     let header = try CheckpointHeader(decoding: bytes.rawSpan, limits: .default)
     #expect(header == sample.header)
     let trailer = try Trailer(
       decoding: bytes.rawSpan.extracting(droppingFirst: bytes.count - Trailer.byteCount),
-      fileByteCount: UInt64(bytes.count), limits: .default)
+      fileByteCount: UInt64(bytes.count), version: version, limits: .default)
     #expect(trailer == sample.trailer)
     func content(_ kind: SectionKind) -> [UInt8] {
       let section = trailer.section(kind)
       let content = Array(bytes[Int(section.offset)..<Int(section.endOffset)])
-      #expect(CRC32.checksum(content.rawSpan) == section.checksum)
+      #expect(version.checksum(content.rawSpan) == section.checksum)
       return content
     }
     let tensors = try TensorTable(
@@ -86,7 +88,8 @@ struct FormatDocumentTests {
     let region = try trailer.chunkRegion(
       frontTableByteCount: trailer.section(.tensorTable).byteCount)
     let chunks = try ChunkTable(
-      decoding: content(.chunkTable).rawSpan, at: 0, of: tensors, filling: region)
+      decoding: content(.chunkTable).rawSpan, at: 0, of: tensors, filling: region,
+      version: version)
     #expect(chunks == sample.chunks)
     let metadata = try Metadata(
       decoding: content(.metadata).rawSpan, at: 0, limits: .default)
@@ -94,19 +97,22 @@ struct FormatDocumentTests {
     for entry in chunks.entries {
       let stored = bytes.rawSpan.extracting(
         Int(entry.storedOffset)..<Int(entry.storedOffset) + Int(entry.storedByteCount))
-      let checksum = entry.identity(in: header.saveIdentifier).checksum(of: stored)
+      let checksum = entry.identity(in: header).checksum(of: stored)
       #expect(checksum == entry.storedChecksum)
     }
   }
 
-  @Test func exampleOfAnIdentityHashesToItsChecksum() throws {
+  @Test(arguments: FormatVersion.allCases)
+  func exampleOfAnIdentityHashesToItsChecksum(version: FormatVersion) throws {
     let lines = try block("identity")
-    let hashed = lines.dropLast().flatMap(hexadecimalBytes)
-    let checksum = try #require(lines.last?.split(separator: " ").last)
+    let hashed = lines.dropLast(2).flatMap(hexadecimalBytes)
+    let line = lines[lines.count - (version == .v1 ? 2 : 1)]
+    let checksum = try #require(line.split(separator: " ").last)
     #expect(hashed.count == 60)
-    #expect(hexadecimal(CRC32.checksum(hashed.rawSpan)) == checksum)
-    let identity = ChunkIdentity(
-      saveIdentifier: identifier(from: 0x10), tensor: 1, chunk: 1, rawByteCount: 32)
+    #expect(hexadecimal(version.checksum(hashed.rawSpan)) == checksum)
+    let header = CheckpointHeader.blank(
+      saveIdentifier: identifier(from: 0x10), formatVersion: version)
+    let identity = ChunkIdentity(in: header, tensor: 1, chunk: 1, rawByteCount: 32)
     let content = Array(hashed[28...])
     #expect(hexadecimal(identity.checksum(of: content.rawSpan)) == checksum)
   }

@@ -10,7 +10,7 @@ struct HeaderTests {
     _ bytes: [UInt8], limits: Limits = .default
   ) throws(FormatError) -> CheckpointHeader {
     var resealed = bytes
-    resealed.seal(at: FileStart.checksumOffset)
+    resealed.seal(at: FileStart.checksumOffset, as: .v1)
     resealed.seal(at: CheckpointHeader.checksumOffset)
     return try CheckpointHeader(decoding: resealed.rawSpan, limits: limits)
   }
@@ -27,6 +27,23 @@ struct HeaderTests {
     let bytes = header.encoded
     #expect(bytes.count == CheckpointHeader.byteCount)
     #expect(try CheckpointHeader(decoding: bytes.rawSpan, limits: .default) == header)
+  }
+
+  @Test func headerOfVersion1RoundTrips() throws {
+    let header = try SampleFile.tiny(.v1).header
+    let bytes = header.encoded
+    #expect(bytes[12] == 1)
+    #expect(try CheckpointHeader(decoding: bytes.rawSpan, limits: .default) == header)
+    // With the checksum of the other version it is damaged.
+    var resealed = bytes
+    resealed.seal(at: CheckpointHeader.checksumOffset, as: .v2)
+    let error = failure { () throws(FormatError) in
+      try CheckpointHeader(decoding: resealed.rawSpan, limits: .default)
+    }
+    guard case .checksumMismatch(.header, _, _) = error?.kind else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
   }
 
   @Test func headerOfExtremesRoundTrips() throws {
@@ -62,7 +79,7 @@ struct HeaderTests {
   }
 
   @Test func flippedVersionReadsAsDamageAndNotAsTheFuture() throws {
-    let damaged = try #require(file).header.encoded.overwriting(at: 12, with: [3])
+    let damaged = try #require(file).header.encoded.overwriting(at: 12, with: [7])
     let error = failure { () throws(FormatError) in
       try CheckpointHeader(decoding: damaged.rawSpan, limits: .default)
     }
@@ -72,7 +89,7 @@ struct HeaderTests {
     }
   }
 
-  @Test(arguments: [0, 2, UInt32.max] as [UInt32])
+  @Test(arguments: [0, 3, UInt32.max] as [UInt32])
   func otherVersionIsRefusedByName(version: UInt32) throws {
     let error = try refusal(at: 12, of: littleEndian(version))
     #expect(error == FormatError(.unsupportedVersion(version), at: 12))
@@ -82,7 +99,7 @@ struct HeaderTests {
   @Test func startOfAnotherVersionIsReadable() throws {
     var bytes = Array(try #require(file).header.encoded[..<64])
     bytes.overwrite(at: 8, with: littleEndian(UInt32(128)) + littleEndian(UInt32(9)))
-    bytes.seal(at: 60)
+    bytes.seal(at: 60, as: .v1)
     let start = try FileStart(decoding: bytes.rawSpan)
     #expect(start.formatVersion == 9)
     #expect(start.headerByteCount == 128)

@@ -6,8 +6,8 @@ struct SampleTensor {
   var descriptor: TensorDescriptor
   var aliasOf: Int?
   var bytes: [UInt8] = []
-  /// DEFLATE streams by chunk; a chunk without one is stored as it is.
-  var deflated: [Int: [UInt8]] = [:]
+  /// What the version's codec makes of chunks; the others are stored as they are.
+  var encoded: [Int: [UInt8]] = [:]
 }
 
 /// A whole file put together from the parts, as small as a writer can be.
@@ -35,8 +35,7 @@ struct SampleFile {
     var writer = ByteWriter()
     let headerBytes = header.encoded
     writer.append(contentsOf: headerBytes)
-    let (front, frontChecksum) = FrontTable.encoded(
-      tensors.encoded, saveIdentifier: header.saveIdentifier)
+    let (front, frontChecksum) = FrontTable.encoded(tensors.encoded, in: header)
     writer.append(contentsOf: front)
     let chunkStart = UInt64(writer.byteCount)
     Self.appendChunks(of: list, tensors: tensors, header: header, to: &writer, table: &chunks)
@@ -46,11 +45,11 @@ struct SampleFile {
       [
         (.tensorTable, tensors.encoded), (.nameOrder, nameOrder.encoded),
         (.chunkTable, chunks.encoded), (.metadata, try metadata.encoded()),
-      ], to: &writer)
+      ], header.formatVersion, to: &writer)
     let fileByteCount = Layout.fileByteCount(sectionsEnd: UInt64(writer.byteCount))
     trailer = Trailer(
-      sections: sections, fileByteCount: fileByteCount, saveIdentifier: header.saveIdentifier,
-      headerChecksum: CRC32.checksum(
+      of: header, sections: sections, fileByteCount: fileByteCount,
+      headerChecksum: header.formatVersion.checksum(
         headerBytes.rawSpan.extracting(0..<CheckpointHeader.checksumOffset)),
       frontTableChecksum: frontChecksum)
     writer.pad(to: Int(fileByteCount) - Trailer.byteCount)
@@ -59,7 +58,7 @@ struct SampleFile {
   }
 
   private static func appendSections(
-    _ contents: [(SectionKind, [UInt8])], to writer: inout ByteWriter
+    _ contents: [(SectionKind, [UInt8])], _ version: FormatVersion, to writer: inout ByteWriter
   ) -> [Section] {
     var sections: [Section] = []
     for (kind, content) in contents {
@@ -67,7 +66,7 @@ struct SampleFile {
       sections.append(
         Section(
           kind: kind, offset: UInt64(writer.byteCount), byteCount: UInt64(content.count),
-          checksum: CRC32.checksum(content.rawSpan)))
+          checksum: version.checksum(content.rawSpan)))
       writer.append(contentsOf: content)
     }
     return sections
@@ -83,18 +82,18 @@ struct SampleFile {
         let start = chunk * tensors.grid.chunkByteCount
         let count = tensors.grid.rawByteCount(chunk: chunk, of: entry.byteCount)
         let raw = Array(tensor.bytes[start..<start + count])
-        let stored = tensor.deflated[chunk] ?? raw
+        let stored = tensor.encoded[chunk] ?? raw
         let identity = ChunkIdentity(
-          saveIdentifier: header.saveIdentifier, tensor: UInt32(number), chunk: UInt32(chunk),
+          in: header, tensor: UInt32(number), chunk: UInt32(chunk),
           rawByteCount: UInt32(count))
         let row = ChunkEntry(
           frameOffset: UInt64(writer.byteCount), tensor: identity.tensor, chunk: identity.chunk,
           rawByteCount: identity.rawByteCount, storedByteCount: UInt32(stored.count),
           storedChecksum: identity.checksum(of: stored.rawSpan),
           rawChecksum: identity.checksum(of: raw.rawSpan),
-          codec: tensor.deflated[chunk] == nil ? .stored : .deflate)
+          codec: tensor.encoded[chunk] == nil ? .stored : header.formatVersion.codecs[1])
         table.append(row)
-        let frame = row.frame(in: header.saveIdentifier, grid: tensors.grid)
+        let frame = row.frame(in: header)
         writer.append(contentsOf: frame.encoded)
         writer.append(contentsOf: stored)
         writer.align(to: Int(Layout.alignment))
@@ -111,23 +110,24 @@ struct SampleFile {
 
 extension SampleFile {
   /// A file without tensors and metadata.
-  static func empty() throws(FormatError) -> SampleFile {
+  static func empty(_ version: FormatVersion = .current) throws(FormatError) -> SampleFile {
     let header = CheckpointHeader(
       generation: 1, saveIdentifier: identifier(from: 0x10),
       checkpointIdentifier: identifier(from: 0x20), runIdentifier: identifier(from: 0x30),
       parentIdentifier: nil, step: 0, savedAt: 0, supersededGeneration: 0,
-      chunkByteCount: 1 << 20, writer: "", branchPoints: [])
+      chunkByteCount: 1 << 20, writer: "", branchPoints: [], formatVersion: version)
     return try SampleFile(header: header, tensors: [], metadata: Metadata())
   }
 
   /// Five tensors of every sort in chunks of 64 bytes, and metadata of every domain.
-  static func tiny() throws(FormatError) -> SampleFile {
+  static func tiny(_ version: FormatVersion = .current) throws(FormatError) -> SampleFile {
     let header = CheckpointHeader(
       generation: 7, saveIdentifier: identifier(from: 0x10),
       checkpointIdentifier: identifier(from: 0x20), runIdentifier: identifier(from: 0x30),
       parentIdentifier: identifier(from: 0x40), step: 500, savedAt: 1_700_000_000_000_000_000,
       supersededGeneration: 3, chunkByteCount: 64, writer: "example 1.0",
-      branchPoints: [.init(generation: 2, step: 100, identifier: identifier(from: 0x50))])
+      branchPoints: [.init(generation: 2, step: 100, identifier: identifier(from: 0x50))],
+      formatVersion: version)
     let weights: [Float] = [1, 2, 3, 4, 5, 6]
     let tensors = [
       SampleTensor(
@@ -136,7 +136,11 @@ extension SampleFile {
       SampleTensor(
         descriptor: TensorDescriptor(name: "m", dtype: .uint8, shape: [96]),
         bytes: [UInt8](repeating: 0, count: 64) + (0..<32).map { UInt8($0) },
-        deflated: [0: [0x63, 0x60, 0xA0, 0x0C, 0x00, 0x00]]),
+        // A DEFLATE stream of 64 zeros; or one plane that is constant.
+        encoded: [
+          0: version == .v1
+            ? [0x63, 0x60, 0xA0, 0x0C, 0x00, 0x00] : [1, 0, 0, 0, 1, 0, 0, 0, 0]
+        ]),
       SampleTensor(
         descriptor: TensorDescriptor(name: "flag", dtype: .bool, shape: []), bytes: [1]),
       SampleTensor(descriptor: TensorDescriptor(name: "none", dtype: .float64, shape: [0, 4])),

@@ -35,7 +35,7 @@ extension SealedPart {
     SealedPart(
       testDescription: "file start", bytes: Array(file.bytes[..<FileStart.byteCount])
     ) {
-      $0.seal(at: FileStart.checksumOffset)
+      $0.seal(at: FileStart.checksumOffset, as: .v1)
     } reencode: { (bytes) throws(FormatError) in
       try FileStart(decoding: bytes.rawSpan).encoded
     }
@@ -45,7 +45,7 @@ extension SealedPart {
     SealedPart(
       testDescription: "header", bytes: Array(file.bytes[..<CheckpointHeader.byteCount])
     ) {
-      $0.seal(at: FileStart.checksumOffset)
+      $0.seal(at: FileStart.checksumOffset, as: .v1)
       $0.seal(at: CheckpointHeader.checksumOffset)
     } reencode: { (bytes) throws(FormatError) in
       try CheckpointHeader(decoding: bytes.rawSpan, limits: .default).encoded
@@ -53,18 +53,17 @@ extension SealedPart {
   }
 
   static func frontTable(_ file: SampleFile) -> SealedPart {
-    let (bytes, _) = FrontTable.encoded(
-      file.tensors.encoded, saveIdentifier: file.header.saveIdentifier)
+    let (bytes, _) = FrontTable.encoded(file.tensors.encoded, in: file.header)
     return SealedPart(testDescription: "front table", bytes: bytes, isResizable: true) {
       $0.sealFrontTable()
     } reencode: { (bytes) throws(FormatError) in
-      try checkedFrontTable(bytes, grid: file.tensors.grid)
+      try checkedFrontTable(bytes, of: file.header)
     }
   }
 
   /// Reads a front table as a reader does: head, checksum, table, padding.
   private static func checkedFrontTable(
-    _ bytes: [UInt8], grid: ChunkGrid
+    _ bytes: [UInt8], of header: CheckpointHeader
   ) throws(FormatError) -> [UInt8] {
     let base = Layout.frontTableOffset
     let head = try FrontTable.decodeHead(bytes.rawSpan)
@@ -73,21 +72,24 @@ extension SealedPart {
       throw FormatError(.truncated(needed: end - base), at: base)
     }
     let tableEnd = FrontTable.headByteCount + Int(head.tableByteCount)
-    let computed = CRC32.checksum(bytes.rawSpan.extracting(8..<tableEnd))
+    let computed = header.formatVersion.checksum(bytes.rawSpan.extracting(8..<tableEnd))
     guard head.checksum == computed else {
       throw FormatError(
         .checksumMismatch(.frontTable, stored: head.checksum, computed: computed), at: base + 4)
     }
     let table = try TensorTable(
       decoding: bytes.rawSpan.extracting(FrontTable.headByteCount..<tableEnd),
-      at: base + UInt64(FrontTable.headByteCount), grid: grid, limits: .default)
+      at: base + UInt64(FrontTable.headByteCount),
+      grid: ChunkGrid(chunkByteCount: header.chunkByteCount), limits: .default)
     var padding = ByteReader(bytes.rawSpan.extracting(droppingFirst: tableEnd), at: base)
     try padding.skipZeros(padding.remainingByteCount)
     // A reader goes on behind the padding; here nothing may follow.
     guard end - base == UInt64(bytes.count) else {
       throw FormatError(.inconsistent("bytes behind the front table"), at: end)
     }
-    return FrontTable.encoded(table.encoded, saveIdentifier: head.saveIdentifier).bytes
+    var own = header
+    own.saveIdentifier = head.saveIdentifier
+    return FrontTable.encoded(table.encoded, in: own).bytes
   }
 
   static func tensorTable(_ file: SampleFile) -> SealedPart {
@@ -108,7 +110,8 @@ extension SealedPart {
   static func chunkTable(_ file: SampleFile) -> SealedPart {
     section("chunk table", file.section(.chunkTable)) { (content) throws(FormatError) in
       try ChunkTable(
-        decoding: content.rawSpan, at: 0, of: file.tensors, filling: file.chunkRegion
+        decoding: content.rawSpan, at: 0, of: file.tensors, filling: file.chunkRegion,
+        version: file.header.formatVersion
       ).encoded
     }
   }
@@ -125,7 +128,8 @@ extension SealedPart {
       $0.seal(at: Trailer.checksumOffset)
     } reencode: { (bytes) throws(FormatError) in
       try Trailer(
-        decoding: bytes.rawSpan, fileByteCount: UInt64(file.bytes.count), limits: .default
+        decoding: bytes.rawSpan, fileByteCount: UInt64(file.bytes.count),
+        version: file.header.formatVersion, limits: .default
       ).encoded
     }
   }

@@ -50,7 +50,7 @@ func identifier(from first: UInt8) -> Identifier {
 
 /// Bytes with a checksum of themselves at the end, as tests carry a section around.
 func sealed(_ content: [UInt8]) -> [UInt8] {
-  content + littleEndian(CRC32.checksum(content.rawSpan))
+  content + littleEndian(FormatVersion.current.checksum(content.rawSpan))
 }
 
 extension [UInt8] {

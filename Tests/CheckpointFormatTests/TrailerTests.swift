@@ -13,7 +13,7 @@ struct TrailerTests {
     if bytes.count == Trailer.byteCount { resealed.seal(at: Trailer.checksumOffset) }
     return try Trailer(
       decoding: resealed.rawSpan, fileByteCount: fileByteCount ?? UInt64(file?.bytes.count ?? 0),
-      limits: limits)
+      version: .current, limits: limits)
   }
 
   private func refusal(
@@ -187,7 +187,7 @@ struct TrailerTests {
   @Test func headOfTheFrontTableRoundTrips() throws {
     let file = try #require(file)
     let table = file.tensors.encoded
-    let (bytes, checksum) = FrontTable.encoded(table, saveIdentifier: file.header.saveIdentifier)
+    let (bytes, checksum) = FrontTable.encoded(table, in: file.header)
     #expect(bytes.count % 64 == 0)
     let head = try FrontTable.decodeHead(bytes.rawSpan)
     #expect(head.checksum == checksum)
@@ -200,8 +200,7 @@ struct TrailerTests {
   @Test(arguments: [(256 << 20) + 1, 1 << 32, 1 << 63, .max - 4000, .max] as [UInt64])
   func impossibleLengthOfTheFrontTableIsRefused(byteCount: UInt64) throws {
     let file = try #require(file)
-    let (bytes, _) = FrontTable.encoded(
-      file.tensors.encoded, saveIdentifier: file.header.saveIdentifier)
+    let (bytes, _) = FrontTable.encoded(file.tensors.encoded, in: file.header)
     let damaged = bytes.overwriting(at: 8, with: littleEndian(byteCount))
     let error = failure { () throws(FormatError) in
       try FrontTable.decodeHead(damaged.rawSpan)

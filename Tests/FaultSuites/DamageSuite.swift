@@ -61,7 +61,7 @@ package enum DamageSuite {
     (
       "a chunk that decodes to other bytes",
       { entries, _ in
-        guard let number = entries.firstIndex(where: { $0.codec == .deflate }) else { return }
+        guard let number = entries.firstIndex(where: { $0.codec != .stored }) else { return }
         entries[number].rawChecksum ^= 1
       }
     ),
@@ -100,13 +100,13 @@ package enum DamageSuite {
       table.append(entry)
       bytes.replace(
         at: entry.frameOffset,
-        with: entry.frame(in: index.header.saveIdentifier, grid: index.tensors.grid).encoded)
+        with: entry.frame(in: index.header).encoded)
     }
     var trailer = index.trailer
     let encoded = table.encoded
     for number in trailer.sections.indices where trailer.sections[number].kind == .chunkTable {
       bytes.replace(at: trailer.sections[number].offset, with: encoded)
-      trailer.sections[number].checksum = CRC32.checksum(encoded.rawSpan)
+      trailer.sections[number].checksum = index.header.formatVersion.checksum(encoded.rawSpan)
     }
     bytes.replace(at: UInt64(bytes.count - Trailer.byteCount), with: trailer.encoded)
     disk.replaceContents(ofFileAt: path, with: bytes)

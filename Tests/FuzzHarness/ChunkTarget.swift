@@ -53,8 +53,9 @@ enum ChunkTarget {
         chunkByteCount: sample.chunkByteCount)
       try require(UInt64(raw.count) <= most, "more bytes than were thought possible")
       if sample.isEncodedAgain {
-        // A stream has one length.
-        for other in [raw.count - 1, raw.count + 1] where other >= 0 {
+        // A stream has one length; a constant plane may have any.
+        let others = sample.codec == .planes ? [] : [raw.count - 1, raw.count + 1]
+        for other in others where other >= 0 {
           try require(
             decode(sample.stored, sample.codec, other) == nil, "a stream has two lengths")
         }
@@ -99,16 +100,11 @@ enum ChunkTarget {
 
   // MARK: In a file
 
-  private static let header = CheckpointHeader(
-    generation: 1, saveIdentifier: Identifier(high: 1, low: 2),
-    checkpointIdentifier: Identifier(high: 3, low: 4), runIdentifier: Identifier(high: 5, low: 6),
-    parentIdentifier: nil, step: 1, savedAt: 0, supersededGeneration: 0, chunkByteCount: 64,
-    writer: "", branchPoints: [])
-
   /// Puts the chunk into a file and requires that the reader says of it what is the case.
   private static func checkFile(_ sample: Sample, _ raw: [UInt8]?) throws -> Int {
-    var header = header
-    header.chunkByteCount = sample.chunkByteCount
+    let header = CheckpointHeader.blank(
+      chunkByteCount: sample.chunkByteCount,
+      formatVersion: sample.codec == .deflate ? .v1 : .v2)
     let isStored = sample.codec == .stored
     let rawByteCount = isStored ? sample.stored.count : sample.rawByteCount
     guard rawByteCount > 0, rawByteCount <= sample.chunkByteCount else { return 0 }
@@ -116,7 +112,7 @@ enum ChunkTarget {
       frameOffset: 0, tensor: 0, chunk: 0, rawByteCount: UInt32(rawByteCount),
       storedByteCount: UInt32(sample.stored.count), storedChecksum: 0, rawChecksum: 0,
       codec: sample.codec)
-    let identity = entry.identity(in: header.saveIdentifier)
+    let identity = entry.identity(in: header)
     entry.storedChecksum = identity.checksum(of: sample.stored.rawSpan)
     if sample.hasWrongStoredChecksum { entry.storedChecksum ^= 1 }
     entry.rawChecksum =
@@ -135,8 +131,9 @@ enum ChunkTarget {
     let isPossible =
       isStored
       ? !sample.hasWrongRawChecksum
-      : sample.codec == .deflate && !sample.stored.isEmpty && sample.stored.count < rawByteCount
-        && rawByteCount <= sample.stored.count * 1032
+      : !sample.stored.isEmpty && sample.stored.count < rawByteCount
+        && (sample.codec == .planes
+          || sample.codec == .deflate && rawByteCount <= sample.stored.count * 1032)
     guard let reader = try? FileInMemory(bytes).open() else {
       try require(!isPossible, "a chunk that may be is refused")
       return 1

@@ -42,31 +42,34 @@ extension EditableFile {
   /// Makes the checksums of every chunk right, in its row and in its frame.
   mutating func resealChunks() {
     let save = Identifier(high: load(40, 8).byteSwapped, low: load(48, 8).byteSwapped)
-    let grid = ChunkGrid(chunkByteCount: Int(load(136, 4)))
+    let header = CheckpointHeader.blank(
+      saveIdentifier: save, chunkByteCount: Int(load(136, 4)), formatVersion: formatVersion)
     for row in rows {
       var entry = entry(at: row)
       guard let (frame, stored) = place(of: entry) else { continue }
-      let identity = entry.identity(in: save)
+      let identity = entry.identity(in: header)
       let bytes = Array(bytes[stored])
       entry.storedChecksum = identity.checksum(of: bytes.rawSpan)
       entry.rawChecksum = entry.storedChecksum
-      if entry.codec == .deflate, UInt64(entry.rawByteCount) <= Self.rawByteCountMax,
-        let raw = Self.decoded(bytes, byteCount: Int(entry.rawByteCount))
+      if entry.codec != .stored, UInt64(entry.rawByteCount) <= Self.rawByteCountMax,
+        let raw = Self.decoded(bytes, entry.codec, byteCount: Int(entry.rawByteCount))
       {
         entry.rawChecksum = identity.checksum(of: raw.rawSpan)
       }
       store(UInt64(entry.storedChecksum), 4, at: row + 24)
       store(UInt64(entry.rawChecksum), 4, at: row + 28)
-      self.bytes.overwrite(at: frame, with: entry.frame(in: save, grid: grid).encoded)
+      self.bytes.overwrite(at: frame, with: entry.frame(in: header).encoded)
     }
   }
 
-  private static func decoded(_ stored: [UInt8], byteCount: Int) -> [UInt8]? {
+  private static func decoded(
+    _ stored: [UInt8], _ codec: CodecIdentifier, byteCount: Int
+  ) -> [UInt8]? {
     let output = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
     defer { unsafe output.deallocate() }
     do {
       // SAFETY: the buffer lives until the end of this scope.
-      unsafe try ChunkDecoder().decode(stored.rawSpan, codec: .deflate, into: output)
+      unsafe try ChunkDecoder().decode(stored.rawSpan, codec: codec, into: output)
       return unsafe [UInt8](output)
     } catch {
       return nil

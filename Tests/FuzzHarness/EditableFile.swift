@@ -1,4 +1,4 @@
-internal import CheckpointFormat
+package import CheckpointFormat
 
 /// A checkpoint file whose fields are changed one by one and whose checksums are then made right
 /// again: what somebody would write who wants to break the reader.
@@ -6,6 +6,11 @@ package struct EditableFile {
   package var bytes: [UInt8]
 
   package init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  /// The version that the file start states, or the newest if it is none that there is.
+  package var formatVersion: FormatVersion {
+    FormatVersion(rawValue: UInt32(load(12, 4))) ?? .current
+  }
 
   package var trailerOffset: Int { bytes.count - Trailer.byteCount }
   private static let directoryByteCount = Trailer.sectionCountMax * Trailer.sectionByteCount
@@ -50,7 +55,7 @@ package struct EditableFile {
 
   /// Makes every checksum outside the chunks right.
   package mutating func reseal() {
-    sealChecksum(0..<FileStart.checksumOffset, at: FileStart.checksumOffset)
+    sealChecksum(0..<FileStart.checksumOffset, at: FileStart.checksumOffset, as: .v1)
     sealChecksum(0..<CheckpointHeader.checksumOffset, at: CheckpointHeader.checksumOffset)
     let fields = trailerOffset + Self.directoryByteCount
     store(load(CheckpointHeader.checksumOffset, 4), 4, at: fields + 32)
@@ -67,8 +72,10 @@ package struct EditableFile {
       at: trailerOffset + Trailer.checksumOffset)
   }
 
-  private mutating func sealChecksum(_ range: Range<Int>, at offset: Int) {
-    let checksum = CRC32.checksum(bytes.rawSpan.extracting(range))
+  private mutating func sealChecksum(
+    _ range: Range<Int>, at offset: Int, as version: FormatVersion? = nil
+  ) {
+    let checksum = (version ?? formatVersion).checksum(bytes.rawSpan.extracting(range))
     store(UInt64(checksum), 4, at: offset)
   }
 

@@ -19,7 +19,7 @@ enum HeaderTarget {
       try require(
         start.encoded == Array(bytes.prefix(FileStart.byteCount)), "a file start is not its own")
       try checkTexts(start.saveIdentifier)
-      try start.requireSupported()
+      _ = try start.supportedVersion()
       digest.add(start.generation)
     } catch let error as FormatError {
       digest.add(error)
@@ -73,8 +73,9 @@ enum HeaderTarget {
       source.mutate(place, of: &bytes)
     }
     if source.chance(95) { bytes.overwrite(at: 0, with: FileStart.magic) }
-    if source.chance(95) { bytes.seal(at: FileStart.checksumOffset) }
-    if source.chance(95) { bytes.seal(at: CheckpointHeader.checksumOffset) }
+    let version = EditableFile(bytes).formatVersion
+    if source.chance(95) { bytes.seal(at: FileStart.checksumOffset, as: .v1) }
+    if source.chance(95) { bytes.seal(at: CheckpointHeader.checksumOffset, as: version) }
     input = SparseBytes.compacted(bytes)
   }
 }

@@ -85,13 +85,15 @@ enum IndexTarget {
     let bytes = parts[.trailer]
     do {
       let trailer = try Trailer(
-        decoding: bytes.rawSpan, fileByteCount: parts.statedFileByteCount, limits: .default)
+        decoding: bytes.rawSpan, fileByteCount: parts.statedFileByteCount,
+        version: parts.formatVersion, limits: .default)
       try require(trailer.encoded == bytes, "a trailer is not its own")
       let region = try trailer.chunkRegion(
         frontTableByteCount: UInt64(parts[.tensorTable].count))
       let chunkBytes = parts[.chunkTable]
       let chunks = try ChunkTable(
-        decoding: chunkBytes.rawSpan, at: 0, of: table, filling: region)
+        decoding: chunkBytes.rawSpan, at: 0, of: table, filling: region,
+        version: parts.formatVersion)
       try require(chunks.encoded == chunkBytes, "a chunk table is not its own")
       try require(chunks.entries.count == table.chunkCount, "chunks are missing")
       let rawByteCount = chunks.entries.reduce(0) { $0 + UInt64($1.rawByteCount) }
@@ -132,7 +134,7 @@ enum IndexTarget {
     if source.chance(60) { parts.alignTrailer() }
     if source.chance(95) {
       parts.fixTrailer()
-      parts[.trailer].seal(at: Trailer.checksumOffset)
+      parts[.trailer].seal(at: Trailer.checksumOffset, as: parts.formatVersion)
     }
     input = parts.encoded
   }
@@ -147,12 +149,15 @@ struct IndexParts {
 
   static let chunkByteCounts = [64, 128, 4096, 1 << 20, 64 << 20]
 
+  var formatVersion: FormatVersion
   var gridNumber: Int
   var contents: [[UInt8]]
 
   init(_ input: [UInt8]) {
     var source = ByteSource(input)
-    gridNumber = source.below(Self.chunkByteCounts.count)
+    let first = Int(source.uint8())
+    formatVersion = first & 0x80 == 0 ? .v1 : .v2
+    gridNumber = first & 0x7f % Self.chunkByteCounts.count
     let counts = Part.allCases.map { _ in Int(source.uint16()) }
     contents = counts.map { source.bytes(atMost: $0) }
   }
@@ -165,7 +170,8 @@ struct IndexParts {
   }
 
   var encoded: [UInt8] {
-    [UInt8(gridNumber)] + contents.flatMap { littleEndian(UInt16(clamping: $0.count)) }
+    [UInt8(gridNumber) | (formatVersion == .v1 ? 0 : 0x80)]
+      + contents.flatMap { littleEndian(UInt16(clamping: $0.count)) }
       + contents.joined()
   }
 
@@ -208,7 +214,7 @@ struct IndexParts {
           rawByteCount: UInt32(rawByteCount),
           storedByteCount: UInt32(isDeflated ? 1 + source.below(rawByteCount - 1) : rawByteCount),
           storedChecksum: checksum, rawChecksum: isDeflated ? ~checksum : checksum,
-          codec: isDeflated ? .deflate : .stored)
+          codec: isDeflated ? formatVersion.codecs[1] : .stored)
         chunks.append(row)
         offset = row.endOffset
       }
@@ -236,16 +242,17 @@ struct IndexParts {
       sections.append(
         Section(
           kind: kind, offset: Layout.aligned(offset), byteCount: UInt64(self[part].count),
-          checksum: CRC32.checksum(self[part].rawSpan)))
+          checksum: formatVersion.checksum(self[part].rawSpan)))
       offset = sections[sections.count - 1].endOffset
     }
-    let save = Identifier(high: 1, low: 2)
-    let front = FrontTable.encoded(self[.tensorTable], saveIdentifier: save)
+    let header = CheckpointHeader.blank(formatVersion: formatVersion)
+    let front = FrontTable.encoded(self[.tensorTable], in: header)
     self[.frontTable] = Array(front.bytes.prefix(FrontTable.headByteCount))
     self[.trailer] =
       Trailer(
-        sections: sections, fileByteCount: Layout.fileByteCount(sectionsEnd: offset),
-        saveIdentifier: save, headerChecksum: 3, frontTableChecksum: front.checksum
+        of: header, sections: sections,
+        fileByteCount: Layout.fileByteCount(sectionsEnd: offset), headerChecksum: 3,
+        frontTableChecksum: front.checksum
       ).encoded
   }
 }

@@ -12,7 +12,8 @@ extension MutationSource {
     var source = ByteSource(noise)
     let disk = SimulatedDisk(seed: UInt64(below(1 << 20)))
     let options = StoreOptions(
-      device: disk.device, compression: pick([.deflate, .deflate, .none]),
+      device: disk.device, compression: pick([.always, .always, .none]),
+      formatVersion: pick(FormatVersion.allCases),
       chunkByteCount: pick([64, 128, 4096]), threads: 1, writer: pick(["", "fuzz", "a.ckpt"]))
     guard let state = try? FuzzState(&source),
       let store = try? CheckpointStore("/r", for: .writing, options: options)
@@ -38,6 +39,7 @@ extension IndexParts {
   init?(ofFile bytes: [UInt8]) {
     let file = EditableFile(bytes)
     guard let grid = Self.chunkByteCounts.firstIndex(of: Int(file.load(136, 4))) else { return nil }
+    formatVersion = file.formatVersion
     gridNumber = grid
     let front = CheckpointHeader.byteCount..<CheckpointHeader.byteCount + FrontTable.headByteCount
     let places =

@@ -45,7 +45,7 @@ struct StoreScript {
   private let compression: Compression
   private var step: UInt64 = 0
 
-  init(_ source: inout ByteSource) { compression = source.pick([.none, .deflate]) }
+  init(_ source: inout ByteSource) { compression = source.pick([.none, .always]) }
 
   private var names: Set<String> { Set(disk.names(inDirectoryAt: Self.path) ?? []) }
   private var checkpoints: [String] { names.filter { $0.hasSuffix(".ckpt") }.sorted() }

@@ -67,7 +67,8 @@ struct FormatDocumentReferencesTests {
   private static let constants: [String: UInt64] = {
     var constants: [String: UInt64] = [
       "FileStart.magic": FileStart.magic.reduce(0) { $0 << 8 | UInt64($1) },
-      "FileStart.currentVersion": UInt64(FileStart.currentVersion),
+      "FormatVersion.v1": UInt64(FormatVersion.v1.rawValue),
+      "FormatVersion.v2": UInt64(FormatVersion.v2.rawValue),
       "FeatureSet.known": FeatureSet.known.rawValue,
       "Layout.alignment": Layout.alignment,
       "Layout.fileAlignment": Layout.fileAlignment,
@@ -81,6 +82,7 @@ struct FormatDocumentReferencesTests {
       "SectionKind.metadata": UInt64(SectionKind.metadata.rawValue),
       "CodecIdentifier.stored": UInt64(CodecIdentifier.stored.rawValue),
       "CodecIdentifier.deflate": UInt64(CodecIdentifier.deflate.rawValue),
+      "CodecIdentifier.planes": UInt64(CodecIdentifier.planes.rawValue),
       "Limits.dimensionMax": Limits.dimensionMax,
       "Limits.tensorByteCountMax": Limits.tensorByteCountMax,
       "Limits.counterMax": Limits.counterMax,

@@ -71,7 +71,7 @@ struct StoreFixture {
   }
 
   /// Makes a file from the future of the first checkpoint: its first 64 bytes are sound.
-  func makeFuture(version: UInt32 = FileStart.currentVersion, feature: UInt64 = 0) throws {
+  func makeFuture(version: UInt32 = FormatVersion.current.rawValue, feature: UInt64 = 0) throws {
     let identifier = try CheckpointReader.open(path: path).header.saveIdentifier
     let start = FileStart(
       formatVersion: version, readFeatures: FeatureSet(rawValue: feature), generation: 1,

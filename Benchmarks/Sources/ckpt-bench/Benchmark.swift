@@ -32,7 +32,7 @@ enum Benchmark {
       --scale NUMBER      1 is the full size; by default as near to it as the memory allows
       --seed NUMBER       of the state, and of the order of things; default 1
       --blocks NUMBER     in each of which every arm has its turn; default 15, 31 for claims
-      --compression NAME  none, deflate or both (the default)
+      --compression NAME  none, always, automatic, or both of the first two (the default)
       --threads NUMBER    of the library; by default what it takes itself
       --json              prints JSON objects, one a line
 

@@ -8,7 +8,7 @@ struct Options {
   var seed = 1
   var blockCount = 15
   /// Names of compressions; the first is measured twice, as a control.
-  var compressions = ["none", "deflate"]
+  var compressions = ["none", "always"]
   /// Nil: as many as the library takes by itself.
   var threads: Int?
   var printsJSON = false
@@ -66,10 +66,10 @@ struct Options {
       }
       scale = number
     case "--compression":
-      guard ["none", "deflate", "both"].contains(value) else {
-        throw Misuse(message: "--compression is none, deflate or both")
+      guard ["none", "always", "automatic", "both"].contains(value) else {
+        throw Misuse(message: "--compression is none, always, automatic or both")
       }
-      compressions = value == "both" ? ["none", "deflate"] : [value]
+      compressions = value == "both" ? ["none", "always"] : [value]
     case "--blocks": blockCount = try Self.integer(name, value, from: 1)
     case "--threads": threads = try Self.integer(name, value, from: 1)
     default: seed = try Self.integer(name, value, from: 0)

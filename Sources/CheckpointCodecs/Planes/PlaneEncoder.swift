@@ -34,7 +34,7 @@ package struct ElementLayout: Hashable, Sendable {
 ///
 /// The result depends on the chunk alone. One instance serves one thread at a time.
 ///
-/// - SeeAlso: docs/format.md, section 7.3; docs/decisions/0013.
+/// - SeeAlso: docs/format.md, section 7.4; docs/decisions/0013.
 @safe
 package final class PlaneEncoder {
   private let literals = LiteralEncoder()

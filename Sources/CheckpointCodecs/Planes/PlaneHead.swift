@@ -1,6 +1,6 @@
 /// What stands in front of the planes of a chunk.
 ///
-/// - SeeAlso: docs/format.md, section 7.3.
+/// - SeeAlso: docs/format.md, section 7.4.
 struct PlaneHead: Equatable {
   /// How a plane is stored.
   enum Method: Equatable {

@@ -54,7 +54,7 @@ struct ChunkLoader: Sendable {
       if part == .storedChunk, Mutant.isActive(.storedChecksumUnchecked) { return }
     #endif
     let expected = part == .decodedChunk ? entry.rawChecksum : entry.storedChecksum
-    let computed = entry.identity(in: index.header.saveIdentifier).checksum(of: bytes)
+    let computed = entry.identity(in: index.header).checksum(of: bytes)
     guard computed == expected else {
       throw damage(entry, .checksumMismatch(part, stored: expected, computed: computed))
     }

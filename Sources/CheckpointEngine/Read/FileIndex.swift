@@ -21,7 +21,7 @@ package struct FileIndex: Sendable {
   /// - Complexity: O(index), seven reads.
   package init(reading file: OpenFile, limits: Limits) throws(CheckpointError) {
     header = try Self.header(of: file, limits: limits)
-    trailer = try Self.trailer(of: file, limits: limits)
+    trailer = try Self.trailer(of: file, header.formatVersion, limits: limits)
     let table = try Self.section(.tensorTable, trailer, file)
     let order = try Self.section(.nameOrder, trailer, file)
     let chunkTable = try Self.section(.chunkTable, trailer, file)
@@ -37,7 +37,7 @@ package struct FileIndex: Sendable {
       chunkRegion = try trailer.chunkRegion(frontTableByteCount: UInt64(table.count))
       chunks = try ChunkTable(
         decoding: chunkTable.rawSpan, at: trailer.section(.chunkTable).offset, of: tensors,
-        filling: chunkRegion)
+        filling: chunkRegion, version: header.formatVersion)
       try Self.requireDecodable(chunks, at: trailer.section(.chunkTable).offset)
       metadata = try Metadata(
         decoding: values.rawSpan, at: trailer.section(.metadata).offset, limits: limits)
@@ -60,7 +60,7 @@ package struct FileIndex: Sendable {
   }
 
   private static func trailer(
-    of file: OpenFile, limits: Limits
+    of file: OpenFile, _ version: FormatVersion, limits: Limits
   ) throws(CheckpointError) -> Trailer {
     let trailerByteCount = UInt64(Trailer.byteCount)
     guard file.byteCount >= Layout.frontTableOffset + trailerByteCount else {
@@ -68,7 +68,8 @@ package struct FileIndex: Sendable {
     }
     let bytes = try file.read(Trailer.byteCount, at: file.byteCount - trailerByteCount)
     do {
-      return try Trailer(decoding: bytes.rawSpan, fileByteCount: file.byteCount, limits: limits)
+      return try Trailer(
+        decoding: bytes.rawSpan, fileByteCount: file.byteCount, version: version, limits: limits)
     } catch {
       throw CheckpointError(in: file.path, error)
     }
@@ -80,17 +81,17 @@ package struct FileIndex: Sendable {
   ) throws(CheckpointError) -> [UInt8] {
     let section = trailer.section(kind)
     let bytes = try file.read(Int(section.byteCount), at: section.offset)
-    try checkChecksum(section, bytes, file)
+    try checkChecksum(section, bytes, trailer.formatVersion, file)
     return bytes
   }
 
   package static func checkChecksum(
-    _ section: Section, _ bytes: [UInt8], _ file: OpenFile
+    _ section: Section, _ bytes: [UInt8], _ version: FormatVersion, _ file: OpenFile
   ) throws(CheckpointError) {
     #if Mutants
       if Mutant.isActive(.sectionChecksumUnchecked) { return }
     #endif
-    let computed = CRC32.checksum(bytes.rawSpan)
+    let computed = version.checksum(bytes.rawSpan)
     guard computed == section.checksum else {
       throw CheckpointError(
         in: file.path,
@@ -125,7 +126,7 @@ package struct FileIndex: Sendable {
   ) throws(FormatError) {
     let front = try FrontTable.decodeHead(frontHead.rawSpan)
     let headerBytes = header.encoded
-    let headerChecksum = CRC32.checksum(
+    let headerChecksum = header.formatVersion.checksum(
       headerBytes.rawSpan.extracting(0..<CheckpointHeader.checksumOffset))
     guard trailer.saveIdentifier == header.saveIdentifier,
       front.saveIdentifier == header.saveIdentifier, trailer.headerChecksum == headerChecksum,

@@ -1,3 +1,4 @@
+internal import CheckpointCodecs
 internal import CheckpointFormat
 internal import CheckpointStorage
 
@@ -11,7 +12,7 @@ internal import CheckpointStorage
 /// tensor during a save can spoil values, but never make a file that does not verify.
 final class ChunkPipeline {
   private let tensors: TensorTable
-  private let saveIdentifier: Identifier
+  private let header: CheckpointHeader
   private let output: SequentialOutput
   private let pool: WorkerPool
   private let slots: [EncodingSlot]
@@ -23,11 +24,11 @@ final class ChunkPipeline {
   private var chunkBytesMissing = 0
 
   init(
-    _ tensors: TensorTable, saveIdentifier: Identifier, compression: Compression,
+    _ tensors: TensorTable, header: CheckpointHeader, compression: Compression,
     output: SequentialOutput, pool: WorkerPool
   ) {
     self.tensors = tensors
-    self.saveIdentifier = saveIdentifier
+    self.header = header
     self.output = output
     self.pool = pool
     // No more than there is to save: small states are saved often, and by many in the tests.
@@ -39,7 +40,8 @@ final class ChunkPipeline {
     let count = pool.threadCount == 0 ? 1 : pool.threadCount + 2
     slots = (0..<count).map { _ in
       EncodingSlot(
-        capacity: capacity, pieceCountMax: pieceCountMax, compression: compression)
+        capacity: capacity, pieceCountMax: pieceCountMax,
+        encoder: compression.method == .none ? nil : ChunkEncoder(for: header.formatVersion))
     }
   }
 
@@ -131,8 +133,9 @@ final class ChunkPipeline {
     }
     slots[current].begin(
       ChunkIdentity(
-        saveIdentifier: saveIdentifier, tensor: UInt32(tensor), chunk: UInt32(chunk),
-        rawByteCount: UInt32(rawByteCount)), rawOffset: tensorByteCount)
+        in: header, tensor: UInt32(tensor), chunk: UInt32(chunk),
+        rawByteCount: UInt32(rawByteCount)),
+      of: tensors.entries[tensor].descriptor.dtype, rawOffset: tensorByteCount)
     chunkBytesMissing = rawByteCount
   }
 

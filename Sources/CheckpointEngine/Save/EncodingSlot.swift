@@ -2,17 +2,6 @@ internal import CheckpointCodecs
 internal import CheckpointFormat
 internal import CheckpointStorage
 
-/// How chunks are stored.
-public struct Compression: Hashable, Sendable {
-  package enum Method: Hashable, Sendable { case none, deflate }
-  package let method: Method
-
-  /// Chunks are stored as they are: the fastest save in format version 1.
-  public static let none = Compression(method: .none)
-  /// zlib's level 1 for chunks where that saves at least 1/32.
-  public static let deflate = Compression(method: .deflate)
-}
-
 /// A buffer that is filled with raw chunks, encoded by one thread, and then written.
 ///
 /// One thread at a time: the filling thread until ``EncodingSlot/job`` is submitted, then the
@@ -22,6 +11,7 @@ final class EncodingSlot {
   /// A chunk in the buffer.
   struct Piece {
     var identity: ChunkIdentity
+    var dtype: DType
     var rawOffset: UInt64
     var bufferOffset: Int
   }
@@ -30,7 +20,8 @@ final class EncodingSlot {
 
   private let raw: UnsafeMutableRawBufferPointer
   private let output: UnsafeMutableRawBufferPointer
-  private let deflater: Deflater?
+  /// Nil: chunks are stored.
+  private let encoder: ChunkEncoder?
   /// The most chunks in the slot; bounds the room for frames and padding.
   private let pieceCountMax: Int
   private(set) var pieces: [Piece] = []
@@ -40,13 +31,13 @@ final class EncodingSlot {
   private(set) var outputByteCount = 0
   var job: Job?
 
-  init(capacity: Int, pieceCountMax: Int, compression: Compression) {
+  init(capacity: Int, pieceCountMax: Int, encoder: ChunkEncoder?) {
     self.pieceCountMax = pieceCountMax
     let alignment = Int(Layout.alignment)
     let overhead = pieceCountMax * (ChunkFrame.byteCount + alignment)
     unsafe raw = .allocate(byteCount: capacity, alignment: Self.bufferAlignment)
     unsafe output = .allocate(byteCount: capacity + overhead, alignment: Self.bufferAlignment)
-    deflater = compression.method == .deflate ? Deflater() : nil
+    self.encoder = encoder
   }
 
   deinit {
@@ -60,9 +51,10 @@ final class EncodingSlot {
     unsafe raw.count - filledByteCount >= rawByteCount && pieces.count < pieceCountMax
   }
 
-  func begin(_ identity: ChunkIdentity, rawOffset: UInt64) {
+  func begin(_ identity: ChunkIdentity, of dtype: DType, rawOffset: UInt64) {
     pieces.append(
-      Piece(identity: identity, rawOffset: rawOffset, bufferOffset: filledByteCount))
+      Piece(
+        identity: identity, dtype: dtype, rawOffset: rawOffset, bufferOffset: filledByteCount))
   }
 
   /// Lends the next `byteCount` bytes of the begun chunk to be filled.
@@ -114,10 +106,12 @@ final class EncodingSlot {
       chunk: piece.identity.chunk, rawByteCount: piece.identity.rawByteCount,
       storedByteCount: piece.identity.rawByteCount, storedChecksum: rawChecksum,
       rawChecksum: rawChecksum, codec: .stored)
-    if let deflater, let encodedByteCount = unsafe deflater.encode(source, into: target) {
+    if let encoder,
+      let encodedByteCount = unsafe encoder.encode(source, of: piece.dtype, into: target)
+    {
       let stored = unsafe RawSpan(
         _unsafeBytes: UnsafeRawBufferPointer(rebasing: target[..<encodedByteCount]))
-      entry.codec = .deflate
+      entry.codec = encoder.codec
       entry.storedByteCount = UInt32(encodedByteCount)
       entry.storedChecksum = piece.identity.checksum(of: stored)
     } else {

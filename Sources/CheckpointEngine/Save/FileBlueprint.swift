@@ -31,9 +31,9 @@ package struct FileBlueprint {
       throw CheckpointError(.overLimit, "The state cannot be saved: \(error.description)")
     }
     let headerBytes = header.encoded
-    headerChecksum = CRC32.checksum(
+    headerChecksum = header.formatVersion.checksum(
       headerBytes.rawSpan.extracting(0..<CheckpointHeader.checksumOffset))
-    let front = FrontTable.encoded(tensorTable, saveIdentifier: header.saveIdentifier)
+    let front = FrontTable.encoded(tensorTable, in: header)
     frontTableChecksum = front.checksum
     head = headerBytes + front.bytes
 

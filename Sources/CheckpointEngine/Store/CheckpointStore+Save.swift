@@ -83,8 +83,8 @@ extension CheckpointStore {
       temporary.preallocate(blueprint.byteCountMax)
       try output.append(blueprint.head.rawSpan)
       let pipeline = ChunkPipeline(
-        blueprint.tensors, saveIdentifier: blueprint.header.saveIdentifier,
-        compression: options.compression, output: output, pool: pool)
+        blueprint.tensors, header: blueprint.header, compression: options.compression,
+        output: output, pool: pool)
       try write(TensorSink(pipeline, describe: describe))
       // If `write` swallowed an error of the disk, that is what failed, and not the state.
       try output.requireSound()
@@ -115,8 +115,8 @@ extension CheckpointStore {
       checkpointIdentifier: makeIdentifier(), runIdentifier: run.runIdentifier,
       parentIdentifier: run.parentIdentifier, step: step,
       savedAt: options.device.timeSource.now(), supersededGeneration: run.supersededGeneration,
-      chunkByteCount: options.chunkByteCount, writer: options.writer, branchPoints: run.branchPoints
-    )
+      chunkByteCount: options.chunkByteCount, writer: options.writer,
+      branchPoints: run.branchPoints, formatVersion: options.formatVersion)
   }
 
   private func publish(
@@ -194,14 +194,13 @@ extension SequentialOutput {
       sections.append(
         Section(
           kind: kind, offset: byteCount, byteCount: UInt64(bytes.count),
-          checksum: CRC32.checksum(bytes.rawSpan)))
+          checksum: blueprint.header.formatVersion.checksum(bytes.rawSpan)))
       try append(bytes.rawSpan)
     }
     let fileByteCount = Layout.fileByteCount(sectionsEnd: byteCount)
     try pad(to: fileByteCount - UInt64(Trailer.byteCount))
     let trailer = Trailer(
-      sections: sections, fileByteCount: fileByteCount,
-      saveIdentifier: blueprint.header.saveIdentifier,
+      of: blueprint.header, sections: sections, fileByteCount: fileByteCount,
       headerChecksum: blueprint.headerChecksum,
       frontTableChecksum: blueprint.frontTableChecksum)
     try append(trailer.encoded.rawSpan)

@@ -9,6 +9,10 @@ public struct StoreOptions: Sendable {
   public var permissions: FilePermissions
   /// How chunks are stored.
   public var compression: Compression
+  /// The format version of what is saved; every version is read.
+  ///
+  /// Version 1 is for readers of release 0.1.0.
+  public var formatVersion: FormatVersion
   /// Bytes of a full chunk before encoding: a multiple of 64, at most 64 MiB.
   public var chunkByteCount: Int
   /// How many threads encode and decode; nil for one per processor.
@@ -25,12 +29,14 @@ public struct StoreOptions: Sendable {
   /// Makes options; give only what differs from the defaults.
   public init(
     device: StorageDevice = .posix, permissions: FilePermissions = .private,
-    compression: Compression = .deflate, chunkByteCount: Int = 1 << 20, threads: Int? = nil,
+    compression: Compression = .automatic, formatVersion: FormatVersion = .current,
+    chunkByteCount: Int = 1 << 20, threads: Int? = nil,
     limits: Limits = .default, lockTimeout: Double = 0, writer: String = Self.libraryName
   ) {
     self.device = device
     self.permissions = permissions
     self.compression = compression
+    self.formatVersion = formatVersion
     self.chunkByteCount = chunkByteCount
     self.threads = threads
     self.limits = limits

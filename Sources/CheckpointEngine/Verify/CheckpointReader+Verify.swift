@@ -44,8 +44,7 @@ extension CheckpointReader {
     let bytes = try file.read(
       Int(index.chunkRegion.lowerBound - Layout.frontTableOffset), at: Layout.frontTableOffset)
     // The whole block follows from the tensors and the save identifier.
-    let expected = FrontTable.encoded(
-      index.tensors.encoded, saveIdentifier: header.saveIdentifier)
+    let expected = FrontTable.encoded(index.tensors.encoded, in: header)
     if let difference = bytes.rawSpan.firstDifference(from: expected.bytes.rawSpan) {
       throw CheckpointError(
         in: path,
@@ -64,7 +63,7 @@ extension CheckpointReader {
         try verifyZeros(end..<section.offset)
         if !SectionKind.required.contains(section.kind) {
           let bytes = try file.read(Int(section.byteCount), at: section.offset)
-          try FileIndex.checkChecksum(section, bytes, file)
+          try FileIndex.checkChecksum(section, bytes, header.formatVersion, file)
         }
       }
       end = section.endOffset
@@ -164,9 +163,9 @@ extension CheckpointReader {
       let expected =
         Mutant.isActive(.frameUnchecked)
         ? unsafe frame.withUnsafeBytes { unsafe [UInt8]($0) }
-        : entry.frame(in: header.saveIdentifier, grid: index.tensors.grid).encoded
+        : entry.frame(in: header).encoded
     #else
-      let expected = entry.frame(in: header.saveIdentifier, grid: index.tensors.grid).encoded
+      let expected = entry.frame(in: header).encoded
     #endif
     if let difference = frame.firstDifference(from: expected.rawSpan) {
       findings.append(

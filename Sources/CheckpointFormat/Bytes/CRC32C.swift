@@ -2,8 +2,8 @@ internal import CChecksum
 
 /// CRC-32C, of Castagnoli: reflected polynomial 0x82F63B78, initial and final inversion.
 ///
-/// As fast as memory where the processor has instructions for it. No format version has it yet: it is for
-/// version 2.
+/// As fast as memory where the processor has instructions for it. Version 2 has it for all that lies behind
+/// the file start.
 ///
 /// - SeeAlso: RFC 3720, section 12.1.
 package struct CRC32C: Sendable {

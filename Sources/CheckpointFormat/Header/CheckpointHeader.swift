@@ -12,7 +12,7 @@ public struct CheckpointHeader: Hashable, Sendable {
   public static let branchPointCountMax = 64
 
   /// The format version of the file.
-  public var formatVersion: UInt32
+  public var formatVersion: FormatVersion
   package var readFeatures: FeatureSet = []
   package var preserveFeatures: FeatureSet = []
   /// The store's count of saves; the newest intact checkpoint has the highest.
@@ -58,9 +58,10 @@ public struct CheckpointHeader: Hashable, Sendable {
   package init(
     generation: UInt64, saveIdentifier: Identifier, checkpointIdentifier: Identifier,
     runIdentifier: Identifier, parentIdentifier: Identifier?, step: UInt64, savedAt: Int64,
-    supersededGeneration: UInt64, chunkByteCount: Int, writer: String, branchPoints: [BranchPoint]
+    supersededGeneration: UInt64, chunkByteCount: Int, writer: String, branchPoints: [BranchPoint],
+    formatVersion: FormatVersion = .current
   ) {
-    formatVersion = FileStart.currentVersion
+    self.formatVersion = formatVersion
     self.generation = generation
     self.saveIdentifier = saveIdentifier
     self.checkpointIdentifier = checkpointIdentifier
@@ -94,7 +95,7 @@ extension CheckpointHeader {
     precondition(branchPoints.count <= Self.branchPointCountMax, "too many branch points")
     var bytes = ByteWriter(reservingCapacity: Self.byteCount)
     let start = FileStart(
-      formatVersion: formatVersion, readFeatures: readFeatures,
+      formatVersion: formatVersion.rawValue, readFeatures: readFeatures,
       preserveFeatures: preserveFeatures, generation: generation, saveIdentifier: saveIdentifier)
     bytes.append(contentsOf: start.encoded)
     bytes.append(checkpointIdentifier)
@@ -115,19 +116,19 @@ extension CheckpointHeader {
       bytes.append(point.identifier)
     }
     bytes.pad(to: Self.checksumOffset)
-    bytes.append(CRC32.checksum(bytes.bytes.rawSpan))
+    bytes.append(formatVersion.checksum(bytes.bytes.rawSpan))
     return bytes.bytes
   }
 
-  /// Reads the first 4,096 bytes of a file of this build's version.
+  /// Reads the first 4,096 bytes of a file of a version that this build knows.
   package init(decoding bytes: RawSpan, limits: Limits) throws(FormatError) {
     let start = try FileStart(decoding: bytes)
-    try start.requireSupported()
+    let version = try start.supportedVersion()
     guard bytes.byteCount >= Self.byteCount else {
       throw FormatError(.truncated(needed: UInt64(Self.byteCount - FileStart.byteCount)), at: 64)
     }
-    try Self.checkChecksum(bytes)
-    formatVersion = start.formatVersion
+    try Self.checkChecksum(bytes, version)
+    formatVersion = version
     readFeatures = start.readFeatures
     preserveFeatures = start.preserveFeatures
     generation = start.generation
@@ -164,11 +165,13 @@ extension CheckpointHeader {
     try reader.skipZeros(reader.remainingByteCount)
   }
 
-  private static func checkChecksum(_ bytes: RawSpan) throws(FormatError) {
+  private static func checkChecksum(
+    _ bytes: RawSpan, _ version: FormatVersion
+  ) throws(FormatError) {
     let offset = UInt64(checksumOffset)
     var reader = ByteReader(bytes.extracting(checksumOffset..<byteCount), at: offset)
     let stored = try reader.read(UInt32.self)
-    let computed = CRC32.checksum(bytes.extracting(0..<checksumOffset))
+    let computed = version.checksum(bytes.extracting(0..<checksumOffset))
     guard stored == computed else {
       throw FormatError(.checksumMismatch(.header, stored: stored, computed: computed), at: offset)
     }

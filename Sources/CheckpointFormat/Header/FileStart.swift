@@ -4,7 +4,6 @@
 package struct FileStart: Hashable, Sendable {
   package static let byteCount = 64
   package static let magic: [UInt8] = [0xD3, 0x43, 0x4B, 0x50, 0x0D, 0x0A, 0x1A, 0x0A]
-  package static let currentVersion: UInt32 = 1
   package static let checksumOffset = 60
 
   package var headerByteCount: UInt32
@@ -18,7 +17,7 @@ package struct FileStart: Hashable, Sendable {
   package var saveIdentifier: Identifier
 
   package init(
-    formatVersion: UInt32 = Self.currentVersion, readFeatures: FeatureSet = [],
+    formatVersion: UInt32 = FormatVersion.current.rawValue, readFeatures: FeatureSet = [],
     preserveFeatures: FeatureSet = [], generation: UInt64, saveIdentifier: Identifier
   ) {
     headerByteCount = UInt32(CheckpointHeader.byteCount)
@@ -65,9 +64,9 @@ package struct FileStart: Hashable, Sendable {
     }
   }
 
-  /// Throws unless this build can read the rest of the file.
-  package func requireSupported() throws(FormatError) {
-    guard formatVersion == Self.currentVersion else {
+  /// The version of the rest of the file; throws unless this build can read it.
+  package func supportedVersion() throws(FormatError) -> FormatVersion {
+    guard let version = FormatVersion(rawValue: formatVersion) else {
       throw FormatError(.unsupportedVersion(formatVersion), at: 12)
     }
     let unknown = readFeatures.subtracting(.known)
@@ -77,6 +76,7 @@ package struct FileStart: Hashable, Sendable {
     guard headerByteCount == UInt32(CheckpointHeader.byteCount) else {
       throw FormatError(.inconsistent("header length of another version"), at: 8)
     }
+    return version
   }
 
   package var encoded: [UInt8] {
@@ -100,7 +100,7 @@ package struct FeatureSet: OptionSet, Hashable, Sendable {
 
   package init(rawValue: UInt64) { self.rawValue = rawValue }
 
-  /// Version 1 defines no feature.
+  /// No version defines a feature yet.
   package static let known: FeatureSet = []
 
   /// What to call each bit in a message.

@@ -7,6 +7,8 @@
 /// Chunks that were swapped, left over from another save, or written to the wrong place have the
 /// right bytes and the wrong identity.
 package struct ChunkIdentity: Hashable, Sendable {
+  /// Of the file, which decides how checksums are made.
+  package var formatVersion: FormatVersion
   package var saveIdentifier: Identifier
   /// The tensor's place in the order of saving.
   package var tensor: UInt32
@@ -14,8 +16,11 @@ package struct ChunkIdentity: Hashable, Sendable {
   package var chunk: UInt32
   package var rawByteCount: UInt32
 
-  package init(saveIdentifier: Identifier, tensor: UInt32, chunk: UInt32, rawByteCount: UInt32) {
-    self.saveIdentifier = saveIdentifier
+  package init(
+    in header: CheckpointHeader, tensor: UInt32, chunk: UInt32, rawByteCount: UInt32
+  ) {
+    formatVersion = header.formatVersion
+    saveIdentifier = header.saveIdentifier
     self.tensor = tensor
     self.chunk = chunk
     self.rawByteCount = rawByteCount
@@ -28,13 +33,21 @@ package struct ChunkIdentity: Hashable, Sendable {
     identity.append(tensor)
     identity.append(chunk)
     identity.append(rawByteCount)
-    var crc = CRC32()
     #if Mutants
-      if Mutant.isActive(.identityLeftOutOfChecksum) { return CRC32.checksum(bytes) }
+      if Mutant.isActive(.identityLeftOutOfChecksum) { return formatVersion.checksum(bytes) }
     #endif
-    crc.update(identity.bytes.rawSpan)
-    crc.update(bytes)
-    return crc.value
+    switch formatVersion {
+    case .v1:
+      var crc = CRC32()
+      crc.update(identity.bytes.rawSpan)
+      crc.update(bytes)
+      return crc.value
+    case .v2:
+      var crc = CRC32C()
+      crc.update(identity.bytes.rawSpan)
+      crc.update(bytes)
+      return crc.value
+    }
   }
 }
 
@@ -78,7 +91,7 @@ package struct ChunkFrame: Hashable, Sendable {
     bytes.append(storedChecksum)
     bytes.append(rawChecksum)
     bytes.pad(to: Self.checksumOffset)
-    bytes.append(CRC32.checksum(bytes.bytes.rawSpan))
+    bytes.append(identity.formatVersion.checksum(bytes.bytes.rawSpan))
     return bytes.bytes
   }
 }
@@ -91,7 +104,7 @@ package struct CodecIdentifier: RawRepresentable, Hashable, Sendable {
 
   /// The bytes themselves.
   package static let stored = CodecIdentifier(rawValue: 0)
-  /// One raw DEFLATE stream of the whole chunk (RFC 1951).
+  /// One raw DEFLATE stream of the whole chunk (RFC 1951); in version 1 only.
   package static let deflate = CodecIdentifier(rawValue: 1)
   /// Planes of bytes, each stored as what suits it; from version 2 on.
   package static let planes = CodecIdentifier(rawValue: 2)

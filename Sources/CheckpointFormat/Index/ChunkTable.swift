@@ -32,16 +32,15 @@ package struct ChunkEntry: Hashable, Sendable {
     frameOffset + Layout.frameStride(storedByteCount: Int(storedByteCount))
   }
 
-  package func identity(in save: Identifier) -> ChunkIdentity {
-    ChunkIdentity(
-      saveIdentifier: save, tensor: tensor, chunk: chunk, rawByteCount: rawByteCount)
+  package func identity(in header: CheckpointHeader) -> ChunkIdentity {
+    ChunkIdentity(in: header, tensor: tensor, chunk: chunk, rawByteCount: rawByteCount)
   }
 
   /// The frame that stands in front of this chunk.
-  package func frame(in save: Identifier, grid: ChunkGrid) -> ChunkFrame {
+  package func frame(in header: CheckpointHeader) -> ChunkFrame {
     ChunkFrame(
-      identity: identity(in: save), codec: codec,
-      rawOffset: UInt64(chunk) * UInt64(grid.chunkByteCount), storedByteCount: storedByteCount,
+      identity: identity(in: header), codec: codec,
+      rawOffset: UInt64(chunk) * UInt64(header.chunkByteCount), storedByteCount: storedByteCount,
       storedChecksum: storedChecksum, rawChecksum: rawChecksum)
   }
 }
@@ -76,7 +75,8 @@ package struct ChunkTable: Hashable, Sendable {
 
   /// Reads the table and proves, in one pass, that the chunks fill `region` without a gap.
   package init(
-    decoding bytes: RawSpan, at base: UInt64, of tensors: TensorTable, filling region: Range<UInt64>
+    decoding bytes: RawSpan, at base: UInt64, of tensors: TensorTable,
+    filling region: Range<UInt64>, version: FormatVersion
   ) throws(FormatError) {
     guard bytes.byteCount == tensors.chunkCount * Self.entryByteCount else {
       throw FormatError(.inconsistent("length of the chunk table"), at: base)
@@ -88,7 +88,8 @@ package struct ChunkTable: Hashable, Sendable {
       for chunk in 0..<tensor.chunkCount {
         let entry = try Self.decodeEntry(
           &reader, tensor: number, chunk: chunk, frameOffset: frameOffset,
-          rawByteCount: tensors.grid.rawByteCount(chunk: chunk, of: tensor.byteCount))
+          rawByteCount: tensors.grid.rawByteCount(chunk: chunk, of: tensor.byteCount),
+          version: version)
         frameOffset = entry.endOffset
         guard frameOffset <= region.upperBound else {
           throw FormatError(.inconsistent("a chunk reaches into the sections"), at: base)
@@ -103,7 +104,8 @@ package struct ChunkTable: Hashable, Sendable {
 
   /// Reads one row and checks everything that follows from the tensor table.
   private static func decodeEntry(
-    _ reader: inout ByteReader, tensor: Int, chunk: Int, frameOffset: UInt64, rawByteCount: Int
+    _ reader: inout ByteReader, tensor: Int, chunk: Int, frameOffset: UInt64, rawByteCount: Int,
+    version: FormatVersion
   ) throws(FormatError) -> ChunkEntry {
     let offset = reader.fileOffset
     let entry = ChunkEntry(
@@ -116,17 +118,17 @@ package struct ChunkTable: Hashable, Sendable {
     guard entry.frameOffset == frameOffset, Int(entry.tensor) == tensor,
       Int(entry.chunk) == chunk, Int(entry.rawByteCount) == rawByteCount
     else { throw FormatError(.inconsistent("a chunk out of its place"), at: offset) }
-    switch entry.codec {
-    case .stored:
+    guard version.codecs.contains(entry.codec) else {
+      throw FormatError(.inconsistent("unknown codec"), at: offset)
+    }
+    if entry.codec == .stored {
       guard entry.storedByteCount == entry.rawByteCount,
         entry.storedChecksum == entry.rawChecksum
       else { throw FormatError(.inconsistent("a stored chunk that seems encoded"), at: offset) }
-    case .deflate:
+    } else {
       guard entry.storedByteCount > 0, entry.storedByteCount < entry.rawByteCount else {
         throw FormatError(.inconsistent("an encoded chunk that is no smaller"), at: offset)
       }
-    default:
-      throw FormatError(.inconsistent("unknown codec"), at: offset)
     }
     return entry
   }

@@ -17,15 +17,16 @@ package enum FrontTable {
 
   /// Encodes head, table and padding up to the first frame.
   package static func encoded(
-    _ table: [UInt8], saveIdentifier: Identifier
+    _ table: [UInt8], in header: CheckpointHeader
   ) -> (bytes: [UInt8], checksum: UInt32) {
     var writer = ByteWriter(reservingCapacity: headByteCount + table.count + 64)
     writer.append(magic)
     writer.append(UInt32(0))
     writer.append(UInt64(table.count))
-    writer.append(saveIdentifier)
+    writer.append(header.saveIdentifier)
     writer.append(contentsOf: table)
-    let checksum = CRC32.checksum(writer.bytes.rawSpan.extracting(droppingFirst: 8))
+    let checksum = header.formatVersion.checksum(
+      writer.bytes.rawSpan.extracting(droppingFirst: 8))
     writer.replace(at: 4, with: checksum)
     writer.align(to: Int(Layout.alignment))
     return (writer.bytes, checksum)

@@ -44,6 +44,8 @@ package struct Trailer: Hashable, Sendable {
   package static let checksumOffset = 1012
   package static let magic: [UInt8] = FileStart.magic.reversed()
 
+  /// Of the file, which decides how checksums are made.
+  package var formatVersion: FormatVersion
   package var sections: [Section]
   package var fileByteCount: UInt64
   package var saveIdentifier: Identifier
@@ -51,12 +53,13 @@ package struct Trailer: Hashable, Sendable {
   package var frontTableChecksum: UInt32
 
   package init(
-    sections: [Section], fileByteCount: UInt64, saveIdentifier: Identifier,
+    of header: CheckpointHeader, sections: [Section], fileByteCount: UInt64,
     headerChecksum: UInt32, frontTableChecksum: UInt32
   ) {
+    formatVersion = header.formatVersion
     self.sections = sections
     self.fileByteCount = fileByteCount
-    self.saveIdentifier = saveIdentifier
+    saveIdentifier = header.saveIdentifier
     self.headerChecksum = headerChecksum
     self.frontTableChecksum = frontTableChecksum
   }
@@ -79,18 +82,19 @@ package struct Trailer: Hashable, Sendable {
     writer.append(headerChecksum)
     writer.append(frontTableChecksum)
     writer.pad(to: Self.checksumOffset)
-    writer.append(CRC32.checksum(writer.bytes.rawSpan))
+    writer.append(formatVersion.checksum(writer.bytes.rawSpan))
     writer.append(contentsOf: Self.magic)
     return writer.bytes
   }
 
   /// Reads the last bytes of a file of `fileByteCount` bytes.
   package init(
-    decoding bytes: RawSpan, fileByteCount: UInt64, limits: Limits
+    decoding bytes: RawSpan, fileByteCount: UInt64, version: FormatVersion, limits: Limits
   ) throws(FormatError) {
     guard bytes.byteCount == Self.byteCount, fileByteCount >= UInt64(Self.byteCount) else {
       throw FormatError(.truncated(needed: UInt64(Self.byteCount)), at: 0)
     }
+    formatVersion = version
     let base = fileByteCount - UInt64(Self.byteCount)
     let magicOffset = Self.byteCount - Self.magic.count
     guard bytes.extracting(droppingFirst: magicOffset).elementsEqual(Self.magic.rawSpan) else {
@@ -99,7 +103,7 @@ package struct Trailer: Hashable, Sendable {
     var reader = ByteReader(
       bytes.extracting(Self.checksumOffset..<magicOffset), at: base + UInt64(Self.checksumOffset))
     let stored = try reader.read(UInt32.self)
-    let computed = CRC32.checksum(bytes.extracting(0..<Self.checksumOffset))
+    let computed = version.checksum(bytes.extracting(0..<Self.checksumOffset))
     guard stored == computed else {
       throw FormatError(
         .checksumMismatch(.trailer, stored: stored, computed: computed),

@@ -25,7 +25,7 @@ final class Workbench {
 
   var byteCount: Int { state.workload.tensorByteCount }
   var compressions: [(name: String, value: Compression)] {
-    [("none", Compression.none), ("deflate", .deflate)].filter {
+    [("none", Compression.none), ("always", .always), ("automatic", .automatic)].filter {
       options.compressions.contains($0.0)
     }
   }
