@@ -25,6 +25,16 @@ struct ChunkLoader: Sendable {
     unsafe try decode(entry, stored.rawSpan, into: target)
   }
 
+  /// Puts the raw bytes of a chunk into all of `target`, and checks them there.
+  func put(
+    _ entry: ChunkEntry, _ stored: RawSpan, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    guard entry.codec == .stored else { return unsafe try decode(entry, stored, into: target) }
+    // SAFETY: both have the chunk's raw length: that of a stored chunk is its stored length.
+    unsafe stored.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+    try check(entry, unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(target)), .storedChunk)
+  }
+
   /// Checks `stored`, decodes it into all of `target` and checks that.
   func decode(
     _ entry: ChunkEntry, _ stored: RawSpan, into target: UnsafeMutableRawBufferPointer
@@ -60,6 +70,6 @@ struct ChunkLoader: Sendable {
   ) -> CheckpointError {
     CheckpointError(
       in: file.path, FormatError(kind, at: offset ?? entry.storedOffset),
-      tensor: index.tensors.entries[Int(entry.tensor)].descriptor.name, chunk: Int(entry.chunk))
+      tensor: index.tensors.entries[Int(entry.tensor)].name, chunk: Int(entry.chunk))
   }
 }

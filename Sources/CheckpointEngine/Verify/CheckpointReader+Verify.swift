@@ -144,7 +144,7 @@ extension CheckpointReader {
 
   private func naming(_ entry: ChunkEntry, in error: CheckpointError) -> CheckpointError {
     var finding = error
-    finding.location?.tensor = index.tensors.entries[Int(entry.tensor)].descriptor.name
+    finding.location?.tensor = index.tensors.entries[Int(entry.tensor)].name
     finding.location?.chunk = Int(entry.chunk)
     return finding
   }
@@ -160,22 +160,15 @@ extension CheckpointReader {
     let padding = bytes.extracting(droppingFirst: storedEnd)
 
     var findings: [CheckpointError] = []
-    #if Mutants
-      let expected =
-        Mutant.isActive(.frameUnchecked)
-        ? unsafe frame.withUnsafeBytes { unsafe [UInt8]($0) }
-        : entry.frame(in: header.saveIdentifier, grid: index.tensors.grid).encoded
-    #else
-      let expected = entry.frame(in: header.saveIdentifier, grid: index.tensors.grid).encoded
-    #endif
-    if let difference = frame.firstDifference(from: expected.rawSpan) {
+    if let difference = firstDifference(frame, fromFrameOf: entry) {
       findings.append(
         loader.damage(
           entry, .inconsistent("a chunk's frame differs from the index"),
           at: entry.frameOffset + UInt64(difference)))
     }
     do throws(CheckpointError) {
-      if level == .full {
+      // The bytes of a chunk that is stored as it is have one checksum and nothing to decode.
+      if level == .full, entry.codec != .stored {
         let raw = UnsafeMutableRawBufferPointer.allocate(
           byteCount: Int(entry.rawByteCount), alignment: Int(Layout.alignment))
         defer { unsafe raw.deallocate() }
@@ -194,5 +187,18 @@ extension CheckpointReader {
           at: entry.frameOffset + UInt64(storedEnd) + UInt64(difference)))
     }
     return findings
+  }
+
+  /// Where a frame begins to differ from the one that follows from the index.
+  private func firstDifference(_ frame: RawSpan, fromFrameOf entry: ChunkEntry) -> Int? {
+    #if Mutants
+      if Mutant.isActive(.frameUnchecked) { return nil }
+    #endif
+    let expected = entry.frame(in: header.saveIdentifier, grid: index.tensors.grid)
+    var bytes = InlineArray<64, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    // SAFETY: the buffer is the array's own, of the size of a frame.
+    unsafe span.withUnsafeMutableBytes { unsafe expected.encode(into: $0) }
+    return frame.firstDifference(from: unsafe bytes.span.bytes)
   }
 }
