@@ -18,11 +18,14 @@ public enum FormatVersion: UInt32, Hashable, Sendable, CaseIterable {
     }
   }
 
-  /// How a chunk may be stored.
-  package var codecs: [CodecIdentifier] {
+  /// How chunks are encoded that are not stored.
+  package var codec: CodecIdentifier {
     switch self {
-    case .v1: [.stored, .deflate]
-    case .v2: [.stored, .planes]
+    case .v1: .deflate
+    case .v2: .planes
     }
   }
+
+  /// How a chunk may be stored.
+  package var codecs: [CodecIdentifier] { [.stored, codec] }
 }

@@ -1,7 +1,9 @@
 /// Memory that is kept from chunk to chunk; its contents are not.
 @safe
-final class Scratch {
+package final class Scratch {
   private var memory = unsafe UnsafeMutableBufferPointer<UInt8>(start: nil, count: 0)
+
+  package init() {}
 
   deinit {
     // SAFETY: this instance alone holds the memory, and it ends here.
@@ -9,7 +11,7 @@ final class Scratch {
   }
 
   /// At least `byteCount` bytes with any contents, until the next call.
-  func bytes(_ byteCount: Int) -> UnsafeMutableBufferPointer<UInt8> {
+  package func bytes(_ byteCount: Int) -> UnsafeMutableBufferPointer<UInt8> {
     if unsafe memory.count < byteCount {
       unsafe memory.deallocate()
       unsafe memory = .allocate(capacity: byteCount)

@@ -2,7 +2,7 @@ internal import CheckpointFormat
 internal import CheckpointStorage
 
 extension CheckpointReader {
-  private var loader: ChunkLoader { ChunkLoader(file: file, index: index, decoders: decoders) }
+  var loader: ChunkLoader { ChunkLoader(file: file, index: index, workspaces: workspaces) }
 
   /// Reads a byte range of a tensor into a new array.
   func read(
@@ -22,6 +22,9 @@ extension CheckpointReader {
     into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
     guard !range.isEmpty else { return }
+    if entry.chunkCount == 1, range == 0..<entry.byteCount {
+      return unsafe try readSingleChunk(entry.firstChunk, into: target)
+    }
     let size = UInt64(index.tensors.grid.chunkByteCount)
     let first = Int(range.lowerBound / size)
     let last = Int((range.upperBound - 1) / size)
@@ -35,9 +38,29 @@ extension CheckpointReader {
         return error
       }
     }
-    guard var failure = failures.lazy.compactMap({ $0 }).first else { return }
+    guard let failure = failures.lazy.compactMap({ $0 }).first else { return }
+    throw advising(failure)
+  }
+
+  /// Reads a tensor that is one chunk; of many small ones in a row most are read before.
+  private func readSingleChunk(
+    _ number: Int, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    let isSmall = index.chunks.entries[number].rawByteCount <= ReadAhead.chunkByteCountMax
+    if isSmall, unsafe readAhead.copy(number, to: target) { return }
+    do {
+      // SAFETY: as many bytes as the chunk has, lent for this call.
+      unsafe try loader.load(number, into: target)
+    } catch {
+      throw advising(error)
+    }
+  }
+
+  /// Adds what to do about damage.
+  func advising(_ failure: CheckpointError) -> CheckpointError {
+    var failure = failure
     if failure.code == .corrupted { failure.message += " Run ckpt-verify to see the extent." }
-    throw failure
+    return failure
   }
 
   /// Loads what chunk `chunk` has of `range` to its place in `target`.

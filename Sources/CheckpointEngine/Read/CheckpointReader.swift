@@ -1,4 +1,3 @@
-internal import CheckpointCodecs
 public import CheckpointFormat
 public import CheckpointStorage
 
@@ -12,8 +11,8 @@ public final class CheckpointReader: Sendable {
   let file: OpenFile
   package let index: FileIndex
   let pool: WorkerPool
-  /// Each has memory for a chunk.
-  let decoders = LendingPool { ChunkDecoder() }
+  let workspaces = LendingPool { ChunkWorkspace() }
+  let readAhead: ReadAhead
 
   /// The file's path.
   public var path: String { file.path }
@@ -23,13 +22,19 @@ public final class CheckpointReader: Sendable {
   public var header: CheckpointHeader { index.header }
   /// The typed values.
   public var metadata: Metadata { index.metadata }
+  /// How many tensors there are, aliases included.
+  public var tensorCount: Int { index.tensors.entries.count }
   /// The tensors in the order of saving, aliases included.
+  ///
+  /// - Complexity: O(tensors): makes a text and a list for each.
   public var tensors: [TensorDescriptor] { index.tensors.entries.map(\.descriptor) }
 
   package init(_ file: OpenFile, limits: Limits, pool: WorkerPool) throws(CheckpointError) {
     self.file = file
     self.pool = pool
     index = try FileIndex(reading: file, limits: limits)
+    readAhead = ReadAhead(
+      ChunkLoader(file: file, index: index, workspaces: workspaces), pool)
   }
 
   /// Opens the checkpoint at `path`.
@@ -88,12 +93,7 @@ public final class CheckpointReader: Sendable {
     _ name: String, into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
     let entry = index.tensors.entries[try number(of: name)]
-    guard entry.byteCount == UInt64(target.count) else {
-      throw CheckpointError(
-        .incompatibleState,
-        "Tensor '\(escaped(name))' has \(entry.byteCount) bytes; the memory for it has "
-          + "\(target.count).", at: CheckpointError.Location(path: path, tensor: name))
-    }
+    try requireSize(target.count, of: entry)
     // SAFETY: as many bytes as the range has, checked above, lent for this call.
     unsafe try read(entry, 0..<entry.byteCount, into: target)
   }
@@ -132,8 +132,19 @@ public final class CheckpointReader: Sendable {
     unsafe try read(entry, range, into: target)
   }
 
-  func number(of name: String) throws(CheckpointError) -> Int {
-    guard let number = index.nameOrder.tensor(named: name, in: index.tensors) else {
+  func requireSize(_ byteCount: Int, of entry: TensorTable.Entry) throws(CheckpointError) {
+    guard entry.byteCount == UInt64(byteCount) else {
+      throw CheckpointError(
+        .incompatibleState,
+        "Tensor '\(escaped(entry.name))' has \(entry.byteCount) bytes; the memory for it has "
+          + "\(byteCount).", at: CheckpointError.Location(path: path, tensor: entry.name))
+    }
+  }
+
+  /// The number of a tensor; a guess is looked at first.
+  func number(of name: String, trying guess: Int = -1) throws(CheckpointError) -> Int {
+    let known = index.nameOrder.tensor(named: name, in: index.tensors, trying: guess)
+    guard let number = known else {
       throw CheckpointError(
         .notFound, "\(escaped(path)) has no tensor called '\(escaped(name))'.",
         at: CheckpointError.Location(path: path))

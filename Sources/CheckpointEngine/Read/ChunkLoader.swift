@@ -10,7 +10,7 @@ internal import CheckpointStorage
 struct ChunkLoader: Sendable {
   let file: OpenFile
   let index: FileIndex
-  let decoders: LendingPool<ChunkDecoder>
+  let workspaces: LendingPool<ChunkWorkspace>
 
   /// Reads chunk `number` of the file into all of `target`.
   func load(
@@ -23,20 +23,38 @@ struct ChunkLoader: Sendable {
       let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(target))
       return try check(entry, bytes, .storedChunk)
     }
-    let stored = try file.read(Int(entry.storedByteCount), at: entry.storedOffset)
-    unsafe try decode(entry, stored.rawSpan, into: target)
+    try workspaces.withTool { (workspace) throws(CheckpointError) in
+      let stored = unsafe workspace.storedBytes(Int(entry.storedByteCount))
+      unsafe try file.read(into: stored, at: entry.storedOffset)
+      // SAFETY: the memory is this thread's until the end of this call, as the target is.
+      let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(stored))
+      unsafe try decode(entry, bytes, into: target, by: workspace)
+    }
+  }
+
+  /// Puts the raw bytes of a chunk into all of `target`, and checks them there.
+  func put(
+    _ entry: ChunkEntry, _ stored: RawSpan, into target: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    guard entry.codec == .stored else {
+      return try workspaces.withTool { (workspace) throws(CheckpointError) in
+        unsafe try decode(entry, stored, into: target, by: workspace)
+      }
+    }
+    // SAFETY: both have the chunk's raw length: that of a stored chunk is its stored length.
+    unsafe stored.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+    try check(entry, unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(target)), .storedChunk)
   }
 
   /// Checks `stored`, decodes it into all of `target` and checks that.
   func decode(
-    _ entry: ChunkEntry, _ stored: RawSpan, into target: UnsafeMutableRawBufferPointer
+    _ entry: ChunkEntry, _ stored: RawSpan, into target: UnsafeMutableRawBufferPointer,
+    by workspace: ChunkWorkspace
   ) throws(CheckpointError) {
     try check(entry, stored, .storedChunk)
     do {
-      try decoders.withTool { (decoder) throws(DecodingError) in
-        // SAFETY: the memory is lent for this call.
-        unsafe try decoder.decode(stored, codec: entry.codec, into: target)
-      }
+      // SAFETY: the memory is lent for this call.
+      unsafe try workspace.decoder.decode(stored, codec: entry.codec, into: target)
     } catch {
       throw damage(entry, .inconsistent("a chunk's stream does not decode to its length"))
     }
@@ -65,6 +83,6 @@ struct ChunkLoader: Sendable {
   ) -> CheckpointError {
     CheckpointError(
       in: file.path, FormatError(kind, at: offset ?? entry.storedOffset),
-      tensor: index.tensors.entries[Int(entry.tensor)].descriptor.name, chunk: Int(entry.chunk))
+      tensor: index.tensors.entries[Int(entry.tensor)].name, chunk: Int(entry.chunk))
   }
 }

@@ -30,7 +30,7 @@ package struct FileIndex: Sendable {
     do throws(FormatError) {
       try Self.requireTwins(header, trailer, frontHead: frontHead, tableByteCount: table.count)
       tensors = try TensorTable(
-        decoding: table.rawSpan, at: trailer.section(.tensorTable).offset,
+        decoding: table, at: trailer.section(.tensorTable).offset,
         grid: ChunkGrid(chunkByteCount: header.chunkByteCount), limits: limits)
       nameOrder = try NameOrder(
         decoding: order.rawSpan, at: trailer.section(.nameOrder).offset, of: tensors)
@@ -108,7 +108,8 @@ package struct FileIndex: Sendable {
   private static func requireDecodable(
     _ chunks: ChunkTable, at base: UInt64
   ) throws(FormatError) {
-    for (number, entry) in chunks.entries.enumerated() {
+    for (number, entry) in chunks.entries.enumerated()
+    where entry.rawByteCount != entry.storedByteCount {
       let limit = ChunkDecoder.rawByteCountMax(
         storedByteCount: entry.storedByteCount, codec: entry.codec,
         chunkByteCount: Int(entry.rawByteCount))

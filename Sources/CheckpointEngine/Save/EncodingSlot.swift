@@ -124,9 +124,9 @@ final class EncodingSlot {
       rawChecksum: rawChecksum)
     let end = Int(entry.endOffset)
     let storedEnd = frameOffset + ChunkFrame.byteCount + Int(entry.storedByteCount)
-    unsafe UnsafeMutableRawBufferPointer(rebasing: output[frameOffset...])
-      .copyBytes(from: frame.encoded)
-    for index in storedEnd..<end { unsafe output[index] = 0 }
+    unsafe frame.encode(into: UnsafeMutableRawBufferPointer(rebasing: output[frameOffset...]))
+    unsafe UnsafeMutableRawBufferPointer(rebasing: output[storedEnd..<end])
+      .initializeMemory(as: UInt8.self, repeating: 0)
     outputByteCount = end
     encodedEntries.append(entry)
   }

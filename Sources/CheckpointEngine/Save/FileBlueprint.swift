@@ -19,16 +19,15 @@ package struct FileBlueprint {
     _ plan: SavePlan, header: CheckpointHeader, limits: Limits
   ) throws(CheckpointError) {
     self.header = header
+    let parts = try Parts(plan, chunkByteCount: header.chunkByteCount, limits)
+    tensors = parts.tensors
+    metadata = parts.metadata
+    byteCountMax = try parts.byteCountMax(limits)
+    tensorTable = tensors.encoded
     do {
-      try limits.check(
-        header.chunkByteCount, \.chunkByteCountMax, "chunk size in bytes", at: 0)
-      tensors = try Self.table(
-        of: plan, grid: ChunkGrid(chunkByteCount: header.chunkByteCount), limits: limits)
-      tensorTable = tensors.encoded
       nameOrder = try NameOrder(of: tensors).encoded
-      metadata = try plan.metadata.encoded(limits: limits)
     } catch {
-      throw CheckpointError(.overLimit, "The state cannot be saved: \(error.description)")
+      throw Parts.refusal(error)
     }
     let headerBytes = header.encoded
     headerChecksum = header.formatVersion.checksum(
@@ -36,9 +35,42 @@ package struct FileBlueprint {
     let front = FrontTable.encoded(tensorTable, in: header)
     frontTableChecksum = front.checksum
     head = headerBytes + front.bytes
+  }
 
-    let chunkTableByteCount = tensors.chunkCount * ChunkTable.entryByteCount
-    let parts = [tensorTable.count, nameOrder.count, chunkTableByteCount, metadata.count]
+  /// The most bytes that a file can have, for which nothing needs to be sorted or checksummed.
+  package static func byteCountMax(
+    _ plan: SavePlan, chunkByteCount: Int, limits: Limits
+  ) throws(CheckpointError) -> UInt64 {
+    try Parts(plan, chunkByteCount: chunkByteCount, limits).byteCountMax(limits)
+  }
+}
+
+/// What decides how long a file is.
+private struct Parts {
+  let tensors: TensorTable
+  let metadata: [UInt8]
+
+  init(_ plan: SavePlan, chunkByteCount: Int, _ limits: Limits) throws(CheckpointError) {
+    do {
+      try limits.check(chunkByteCount, \.chunkByteCountMax, "chunk size in bytes", at: 0)
+      tensors = try Self.table(
+        of: plan, grid: ChunkGrid(chunkByteCount: chunkByteCount), limits: limits)
+      metadata = try plan.metadata.encoded(limits: limits)
+    } catch {
+      throw Self.refusal(error)
+    }
+  }
+
+  static func refusal(_ error: FormatError) -> CheckpointError {
+    CheckpointError(.overLimit, "The state cannot be saved: \(error.description)")
+  }
+
+  /// As long as if no chunk were encoded; throws if that is more than readers accept.
+  func byteCountMax(_ limits: Limits) throws(CheckpointError) -> UInt64 {
+    let parts = [
+      tensors.encoded.count, tensors.entries.count * NameOrder.entryByteCount,
+      tensors.chunkCount * ChunkTable.entryByteCount, metadata.count,
+    ]
     let indexByteCount = parts.reduce(0) { Int(Layout.aligned(UInt64($0))) + $1 }
     let limit = limits[\.indexByteCountMax]
     guard UInt64(indexByteCount) <= limit else {
@@ -47,25 +79,26 @@ package struct FileBlueprint {
         "The state cannot be saved: its index would have \(indexByteCount) bytes, more than the "
           + "\(limit) that readers accept. Use larger chunks, or fewer tensors.")
     }
-    let chunks = Self.chunkRegionByteCountMax(tensors)
-    let end = chunks.addingReportingOverflow(UInt64(head.count + indexByteCount))
+    let start = FrontTable.endOffset(tableByteCount: UInt64(tensors.encoded.count))
+    let end = chunkRegionByteCountMax.addingReportingOverflow(start + UInt64(indexByteCount))
     guard !end.overflow, end.partialValue < 1 << 62 else {
       throw CheckpointError(.overLimit, "The state cannot be saved: it is larger than any file.")
     }
-    byteCountMax = Layout.fileByteCount(sectionsEnd: end.partialValue)
+    return Layout.fileByteCount(sectionsEnd: end.partialValue)
   }
 
   private static func table(
     of plan: SavePlan, grid: ChunkGrid, limits: Limits
   ) throws(FormatError) -> TensorTable {
     var table = TensorTable(grid: grid)
+    let bounds = TensorTable.Bounds(limits)
     for entry in plan.entries {
-      try table.append(entry.descriptor, aliasOf: entry.aliasOf, limits: limits)
+      try table.append(entry.descriptor, aliasOf: entry.aliasOf, within: bounds)
     }
     return table
   }
 
-  private static func chunkRegionByteCountMax(_ tensors: TensorTable) -> UInt64 {
+  private var chunkRegionByteCountMax: UInt64 {
     var total: UInt64 = 0
     for entry in tensors.entries where entry.aliasOf == nil && entry.chunkCount > 0 {
       let grid = tensors.grid

@@ -16,8 +16,7 @@ package struct SavePlan: Sendable {
 
   package private(set) var entries: [Entry] = []
   package var metadata = Metadata()
-  // String compares by canonical equivalence, so this finds names that only look different.
-  private var numbers: [String: Int] = [:]
+  private var names = NameNumbers()
 
   package init() {}
 
@@ -36,7 +35,7 @@ package struct SavePlan: Sendable {
   package mutating func appendAlias(
     _ name: String, of original: String
   ) throws(CheckpointError) {
-    guard let number = numbers[original] else {
+    guard let number = number(of: original) else {
       throw CheckpointError(
         .invalidState,
         "'\(escaped(name))' cannot be an alias of '\(escaped(original))', which was not saved "
@@ -55,8 +54,8 @@ package struct SavePlan: Sendable {
         "'\(escaped(name))' cannot name a tensor: names have 1 to 4,096 bytes of UTF-8 without "
           + "control characters.")
     }
-    if let other = numbers[name] {
-      let isSame = entries[other].descriptor.name.utf8.elementsEqual(name.utf8)
+    if let other = names.insert(name, named: { [entries] in entries[$0].descriptor.name }) {
+      let isSame = entries[other].descriptor.name.hasSameBytes(as: name)
       throw CheckpointError(
         .invalidState,
         isSame
@@ -64,16 +63,17 @@ package struct SavePlan: Sendable {
           : "Two tensor names look the same and differ only in their Unicode normal form: "
             + "'\(escaped(name))'.")
     }
-    numbers[name] = entries.count
     entries.append(entry)
+  }
+
+  /// The number of the tensor called `name`, or so that it only looks different.
+  private func number(of name: String) -> Int? {
+    names.number(of: name) { entries[$0].descriptor.name }
   }
 
   /// What is known of the tensor called `name`, compared by the bytes of its UTF-8.
   package func descriptor(of name: String) -> TensorDescriptor? {
-    guard let number = numbers[name], entries[number].descriptor.name.hasSameBytes(as: name) else {
-      return nil
-    }
-    return entries[number].descriptor
+    names.exactNumber(of: name) { entries[$0].descriptor.name }.map { entries[$0].descriptor }
   }
 
   /// Bytes of all tensors before encoding; aliases count once.

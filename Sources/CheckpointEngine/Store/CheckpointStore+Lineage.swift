@@ -29,9 +29,11 @@ extension CheckpointStore {
   /// - Complexity: Reads the index of each file; compares each with those before it, as far back as what
   ///   it descends from.
   public func lineage() throws(CheckpointError) -> [LineageNode] {
-    let members = try list().candidates.reversed().compactMap { entry in
-      entry.problem == nil ? (try? open(entry)).map { Member(entry: entry, reader: $0) } : nil
-    }
+    let candidates = try list().candidates.reversed().filter { $0.problem == nil }
+    let members = pool.map(candidates.count) { number in
+      let entry = candidates[number]
+      return (try? open(entry)).map { Member(entry: entry, reader: $0) }
+    }.compactMap(\.self)
     // Oldest first: of a run that was never taken back, each descends from the one before it.
     let ancestors = members.indices.map { number in
       (0..<number).last { members[number].descends(from: members[$0]) }

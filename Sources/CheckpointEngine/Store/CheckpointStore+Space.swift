@@ -20,12 +20,8 @@ extension CheckpointStore {
   /// - Returns: The number.
   /// - Throws: ``CheckpointError``: `.overLimit` if the save would be refused.
   package func byteCountMax(of plan: SavePlan) throws(CheckpointError) -> UInt64 {
-    let nothing = Identifier(high: 0, low: 0)
-    let header = CheckpointHeader(
-      generation: 1, saveIdentifier: nothing, checkpointIdentifier: nothing, runIdentifier: nothing,
-      parentIdentifier: nil, step: 0, savedAt: 0, supersededGeneration: 0,
-      chunkByteCount: options.chunkByteCount, writer: options.writer, branchPoints: [])
-    return try FileBlueprint(plan, header: header, limits: options.limits).byteCountMax
+    try FileBlueprint.byteCountMax(
+      plan, chunkByteCount: options.chunkByteCount, limits: options.limits)
   }
 
   /// Bytes of the checkpoints that retention may remove in time: all that nothing pins or sets apart.

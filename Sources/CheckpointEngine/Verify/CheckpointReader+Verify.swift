@@ -129,11 +129,18 @@ extension CheckpointReader {
     let start = entries[group.lowerBound].frameOffset
     let byteCount = Int(entries[group.upperBound - 1].endOffset - start)
     do throws(CheckpointError) {
-      let bytes = try file.read(byteCount, at: start)
-      return group.flatMap { number in
-        let entry = entries[number]
-        let place = Int(entry.frameOffset - start)..<Int(entry.endOffset - start)
-        return verify(entry, bytes.rawSpan.extracting(place), level)
+      return try workspaces.withTool { (workspace) throws(CheckpointError) in
+        let memory = unsafe workspace.storedBytes(byteCount)
+        unsafe try file.read(into: memory, at: start)
+        // SAFETY: the memory is this thread's until the end of this call.
+        let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(memory))
+        var findings: [CheckpointError] = []
+        for number in group {
+          let entry = entries[number]
+          let place = Int(entry.frameOffset - start)..<Int(entry.endOffset - start)
+          findings += verify(entry, bytes.extracting(place), level, workspace)
+        }
+        return findings
       }
     } catch {
       if group.count > 1 { return group.flatMap { verifyGroup($0..<$0 + 1, level) } }
@@ -143,43 +150,33 @@ extension CheckpointReader {
 
   private func naming(_ entry: ChunkEntry, in error: CheckpointError) -> CheckpointError {
     var finding = error
-    finding.location?.tensor = index.tensors.entries[Int(entry.tensor)].descriptor.name
+    finding.location?.tensor = index.tensors.entries[Int(entry.tensor)].name
     finding.location?.chunk = Int(entry.chunk)
     return finding
   }
 
   /// Examines one chunk: `bytes` are its frame, its stored bytes and the padding behind them.
   private func verify(
-    _ entry: ChunkEntry, _ bytes: RawSpan, _ level: VerificationLevel
+    _ entry: ChunkEntry, _ bytes: RawSpan, _ level: VerificationLevel, _ workspace: ChunkWorkspace
   ) -> [CheckpointError] {
-    let loader = ChunkLoader(file: file, index: index, decoders: decoders)
     let frame = bytes.extracting(first: ChunkFrame.byteCount)
     let storedEnd = ChunkFrame.byteCount + Int(entry.storedByteCount)
     let stored = bytes.extracting(ChunkFrame.byteCount..<storedEnd)
     let padding = bytes.extracting(droppingFirst: storedEnd)
 
     var findings: [CheckpointError] = []
-    #if Mutants
-      let expected =
-        Mutant.isActive(.frameUnchecked)
-        ? unsafe frame.withUnsafeBytes { unsafe [UInt8]($0) }
-        : entry.frame(in: header).encoded
-    #else
-      let expected = entry.frame(in: header).encoded
-    #endif
-    if let difference = frame.firstDifference(from: expected.rawSpan) {
+    if let difference = firstDifference(frame, fromFrameOf: entry) {
       findings.append(
         loader.damage(
           entry, .inconsistent("a chunk's frame differs from the index"),
           at: entry.frameOffset + UInt64(difference)))
     }
     do throws(CheckpointError) {
-      if level == .full {
-        let raw = UnsafeMutableRawBufferPointer.allocate(
-          byteCount: Int(entry.rawByteCount), alignment: Int(Layout.alignment))
-        defer { unsafe raw.deallocate() }
-        // SAFETY: the buffer has the chunk's raw length and lives until the end of this scope.
-        unsafe try loader.decode(entry, stored, into: raw)
+      // The bytes of a chunk that is stored as it is have one checksum and nothing to decode.
+      if level == .full, entry.codec != .stored {
+        // SAFETY: the memory is this thread's until the end of this call.
+        unsafe try loader.decode(
+          entry, stored, into: workspace.rawBytes(Int(entry.rawByteCount)), by: workspace)
       } else {
         try loader.check(entry, stored, .storedChunk)
       }
@@ -193,5 +190,18 @@ extension CheckpointReader {
           at: entry.frameOffset + UInt64(storedEnd) + UInt64(difference)))
     }
     return findings
+  }
+
+  /// Where a frame begins to differ from the one that follows from the index.
+  private func firstDifference(_ frame: RawSpan, fromFrameOf entry: ChunkEntry) -> Int? {
+    #if Mutants
+      if Mutant.isActive(.frameUnchecked) { return nil }
+    #endif
+    let expected = entry.frame(in: header)
+    var bytes = InlineArray<64, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    // SAFETY: the buffer is the array's own, of the size of a frame.
+    unsafe span.withUnsafeMutableBytes { unsafe expected.encode(into: $0) }
+    return frame.firstDifference(from: unsafe bytes.span.bytes)
   }
 }

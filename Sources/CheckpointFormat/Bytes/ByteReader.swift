@@ -20,6 +20,7 @@ package struct ByteReader: ~Escapable {
   package var fileOffset: UInt64 { base + UInt64(position) }
 
   /// Reads one little-endian integer and moves past it.
+  @inline(__always)
   package mutating func read<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
     _ type: T.Type
   ) throws(FormatError) -> T {
@@ -32,6 +33,7 @@ package struct ByteReader: ~Escapable {
   }
 
   /// Borrows the next `byteCount` bytes and moves past them.
+  @inline(__always)
   @_lifetime(copy self)
   package mutating func readBytes(_ byteCount: Int) throws(FormatError) -> RawSpan {
     guard byteCount <= remainingByteCount else { throw truncated(needed: byteCount) }

@@ -9,11 +9,8 @@ package struct ByteWriter {
   package var byteCount: Int { bytes.count }
 
   package mutating func append<T: FixedWidthInteger & UnsignedInteger>(_ value: T) {
-    var rest = value
-    for _ in 0..<MemoryLayout<T>.size {
-      bytes.append(UInt8(truncatingIfNeeded: rest))
-      rest >>= 8
-    }
+    // SAFETY: the bytes of the integer are copied within the call.
+    unsafe withUnsafeBytes(of: value.littleEndian) { unsafe bytes.append(contentsOf: $0) }
   }
 
   package mutating func append(_ identifier: Identifier) {
@@ -38,6 +35,28 @@ package struct ByteWriter {
 
   /// Overwrites four bytes that were written before.
   package mutating func replace(at offset: Int, with value: UInt32) {
-    for index in 0..<4 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index)) }
+    // SAFETY: the buffer is the array's own, and the store is checked against its length.
+    unsafe bytes.withUnsafeMutableBytes { unsafe $0.store(value, at: offset) }
+  }
+}
+
+extension UnsafeMutableRawBufferPointer {
+  /// Stores an integer as the format has it: little-endian, at any offset.
+  ///
+  /// - Precondition: The bytes lie in the buffer.
+  package func store<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+    _ value: T, at offset: Int
+  ) {
+    precondition(
+      offset >= 0 && offset <= count - MemoryLayout<T>.size, "an integer outside the buffer")
+    // SAFETY: the precondition keeps the store inside the buffer.
+    unsafe storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
+  }
+
+  /// Stores the 16 bytes of an identifier.
+  package func store(_ identifier: Identifier, at offset: Int) {
+    // SAFETY: both stores are checked.
+    unsafe store(identifier.high.byteSwapped, at: offset)
+    unsafe store(identifier.low.byteSwapped, at: offset + 8)
   }
 }

@@ -33,6 +33,17 @@ extension RawSpan {
     return index < common || byteCount != other.byteCount ? index : nil
   }
 
+  /// Eight bytes as a little-endian number.
+  func littleEndianWord(at index: Int) -> UInt64 { UInt64(littleEndian: word(at: index)) }
+
+  /// Four bytes as a little-endian number.
+  func littleEndianHalfWord(at index: Int) -> UInt32 {
+    precondition(index >= 0 && index <= byteCount - 4, "number outside the span")
+    // SAFETY: the precondition keeps the load inside the span; every bit pattern is a number.
+    return UInt32(
+      littleEndian: unsafe unsafeLoadUnaligned(fromByteOffset: index, as: UInt32.self))
+  }
+
   /// Eight bytes as a number in the machine's own order, for comparisons only.
   private func word(at index: Int) -> UInt64 {
     precondition(index >= 0 && index <= byteCount - 8, "word index outside the span")
@@ -58,11 +69,16 @@ extension RawSpan {
 
 extension String {
   /// Whether both texts have the same bytes; `==` also holds for canonically equivalent text.
-  package func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+  package func hasSameBytes(as other: String) -> Bool {
+    withNameBytes { own in other.withNameBytes { own.elementsEqual($0) } }
+  }
 
   /// Feeds the hasher what ``hasSameBytes(as:)`` compares.
   package func hashBytes(into hasher: inout Hasher) {
-    for byte in utf8 { hasher.combine(byte) }
+    withNameBytes { bytes in
+      // SAFETY: the hasher reads the buffer within the call.
+      unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+    }
     hasher.combine(UInt8(0xFF))  // stands in no UTF-8: what follows is another text
   }
 

@@ -28,25 +28,36 @@ package struct ChunkIdentity: Hashable, Sendable {
 
   /// The checksum of `bytes` as the content of this chunk.
   package func checksum(of bytes: RawSpan) -> UInt32 {
-    var identity = ByteWriter(reservingCapacity: 28)
-    identity.append(saveIdentifier)
-    identity.append(tensor)
-    identity.append(chunk)
-    identity.append(rawByteCount)
     #if Mutants
       if Mutant.isActive(.identityLeftOutOfChecksum) { return formatVersion.checksum(bytes) }
     #endif
+    // On the stack: a chunk may be small, and there may be millions.
+    var identity = InlineArray<28, UInt8>(repeating: 0)
+    encode(into: &identity)
+    // SAFETY: the view is unsafe for element types with padding; a byte has none.
+    let head = unsafe identity.span.bytes
     switch formatVersion {
     case .v1:
       var crc = CRC32()
-      crc.update(identity.bytes.rawSpan)
+      crc.update(head)
       crc.update(bytes)
       return crc.value
     case .v2:
       var crc = CRC32C()
-      crc.update(identity.bytes.rawSpan)
+      crc.update(head)
       crc.update(bytes)
       return crc.value
+    }
+  }
+
+  private func encode(into bytes: inout InlineArray<28, UInt8>) {
+    var span = bytes.mutableSpan
+    // SAFETY: the buffer is the array's own, and each store is checked against its length.
+    unsafe span.withUnsafeMutableBytes { buffer in
+      unsafe buffer.store(saveIdentifier, at: 0)
+      unsafe buffer.store(tensor, at: 16)
+      unsafe buffer.store(chunk, at: 20)
+      unsafe buffer.store(rawByteCount, at: 24)
     }
   }
 }
@@ -79,20 +90,34 @@ package struct ChunkFrame: Hashable, Sendable {
   }
 
   package var encoded: [UInt8] {
-    var bytes = ByteWriter(reservingCapacity: Self.byteCount)
-    bytes.append(Self.magic)
-    bytes.append(codec.rawValue)
-    bytes.append(identity.saveIdentifier)
-    bytes.append(identity.tensor)
-    bytes.append(identity.chunk)
-    bytes.append(rawOffset)
-    bytes.append(identity.rawByteCount)
-    bytes.append(storedByteCount)
-    bytes.append(storedChecksum)
-    bytes.append(rawChecksum)
-    bytes.pad(to: Self.checksumOffset)
-    bytes.append(identity.formatVersion.checksum(bytes.bytes.rawSpan))
-    return bytes.bytes
+    unsafe [UInt8](unsafeUninitializedCapacity: Self.byteCount) { buffer, count in
+      // SAFETY: `encode` initialises as many bytes as a frame has.
+      unsafe encode(
+        into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: Self.byteCount))
+      count = Self.byteCount
+    }
+  }
+
+  /// Writes the frame to the first 64 bytes of `buffer`.
+  ///
+  /// - Precondition: `buffer` has that many.
+  package func encode(into buffer: UnsafeMutableRawBufferPointer) {
+    // SAFETY: each store is checked against the buffer's length, and together they cover the frame;
+    // the checksum is taken of bytes that were stored before.
+    unsafe buffer.store(Self.magic, at: 0)
+    unsafe buffer.store(codec.rawValue, at: 4)
+    unsafe buffer.store(identity.saveIdentifier, at: 8)
+    unsafe buffer.store(identity.tensor, at: 24)
+    unsafe buffer.store(identity.chunk, at: 28)
+    unsafe buffer.store(rawOffset, at: 32)
+    unsafe buffer.store(identity.rawByteCount, at: 40)
+    unsafe buffer.store(storedByteCount, at: 44)
+    unsafe buffer.store(storedChecksum, at: 48)
+    unsafe buffer.store(rawChecksum, at: 52)
+    unsafe buffer.store(UInt32(0), at: 56)
+    let sealed = unsafe RawSpan(
+      _unsafeBytes: UnsafeRawBufferPointer(rebasing: buffer[..<Self.checksumOffset]))
+    unsafe buffer.store(identity.formatVersion.checksum(sealed), at: Self.checksumOffset)
   }
 }
 
@@ -101,6 +126,11 @@ package struct CodecIdentifier: RawRepresentable, Hashable, Sendable {
   package let rawValue: UInt32
 
   package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  // That of all raw values is generic, and too slow for a table of millions of rows.
+  package static func == (left: CodecIdentifier, right: CodecIdentifier) -> Bool {
+    left.rawValue == right.rawValue
+  }
 
   /// The bytes themselves.
   package static let stored = CodecIdentifier(rawValue: 0)

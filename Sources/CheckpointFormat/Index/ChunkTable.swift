@@ -58,19 +58,16 @@ package struct ChunkTable: Hashable, Sendable {
   package mutating func append(_ entry: ChunkEntry) { entries.append(entry) }
 
   package var encoded: [UInt8] {
-    var bytes = ByteWriter(reservingCapacity: entries.count * Self.entryByteCount)
-    for entry in entries {
-      bytes.append(entry.frameOffset)
-      bytes.append(entry.tensor)
-      bytes.append(entry.chunk)
-      bytes.append(entry.rawByteCount)
-      bytes.append(entry.storedByteCount)
-      bytes.append(entry.storedChecksum)
-      bytes.append(entry.rawChecksum)
-      bytes.append(entry.codec.rawValue)
-      bytes.append(UInt32(0))
+    let byteCount = entries.count * Self.entryByteCount
+    return unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+      // SAFETY: the rows are checked against the buffer, and together initialise what is counted.
+      let bytes = unsafe UnsafeMutableRawBufferPointer(
+        start: buffer.baseAddress, count: byteCount)
+      for (number, entry) in entries.enumerated() {
+        unsafe entry.encode(into: bytes, at: number * Self.entryByteCount)
+      }
+      count = byteCount
     }
-    return bytes.bytes
   }
 
   /// Reads the table and proves, in one pass, that the chunks fill `region` without a gap.
@@ -82,14 +79,17 @@ package struct ChunkTable: Hashable, Sendable {
       throw FormatError(.inconsistent("length of the chunk table"), at: base)
     }
     entries.reserveCapacity(tensors.chunkCount)
-    var reader = ByteReader(bytes, at: base)
     var frameOffset = region.lowerBound
-    for (number, tensor) in tensors.entries.enumerated() where tensor.aliasOf == nil {
+    for (number, tensor) in tensors.records.enumerated()
+    where tensor.alias == TensorTable.notAnAlias {
       for chunk in 0..<tensor.chunkCount {
-        let entry = try Self.decodeEntry(
-          &reader, tensor: number, chunk: chunk, frameOffset: frameOffset,
-          rawByteCount: tensors.grid.rawByteCount(chunk: chunk, of: tensor.byteCount),
-          version: version)
+        let offset = entries.count * Self.entryByteCount
+        let expected = Place(
+          frameOffset: frameOffset, tensor: UInt32(number), chunk: chunk,
+          rawByteCount: UInt32(
+            tensors.grid.rawByteCount(chunk: Int(chunk), of: tensor.byteCount)))
+        let entry = ChunkEntry(decoding: bytes, at: offset)
+        try expected.check(entry, bytes, at: offset, base, version)
         frameOffset = entry.endOffset
         guard frameOffset <= region.upperBound else {
           throw FormatError(.inconsistent("a chunk reaches into the sections"), at: base)
@@ -102,34 +102,71 @@ package struct ChunkTable: Hashable, Sendable {
     }
   }
 
-  /// Reads one row and checks everything that follows from the tensor table.
-  private static func decodeEntry(
-    _ reader: inout ByteReader, tensor: Int, chunk: Int, frameOffset: UInt64, rawByteCount: Int,
-    version: FormatVersion
-  ) throws(FormatError) -> ChunkEntry {
-    let offset = reader.fileOffset
-    let entry = ChunkEntry(
-      frameOffset: try reader.read(UInt64.self), tensor: try reader.read(UInt32.self),
-      chunk: try reader.read(UInt32.self), rawByteCount: try reader.read(UInt32.self),
-      storedByteCount: try reader.read(UInt32.self), storedChecksum: try reader.read(UInt32.self),
-      rawChecksum: try reader.read(UInt32.self),
-      codec: CodecIdentifier(rawValue: try reader.read(UInt32.self)))
-    try reader.skipZeros(4)
-    guard entry.frameOffset == frameOffset, Int(entry.tensor) == tensor,
-      Int(entry.chunk) == chunk, Int(entry.rawByteCount) == rawByteCount
-    else { throw FormatError(.inconsistent("a chunk out of its place"), at: offset) }
-    guard version.codecs.contains(entry.codec) else {
-      throw FormatError(.inconsistent("unknown codec"), at: offset)
-    }
-    if entry.codec == .stored {
-      guard entry.storedByteCount == entry.rawByteCount,
-        entry.storedChecksum == entry.rawChecksum
-      else { throw FormatError(.inconsistent("a stored chunk that seems encoded"), at: offset) }
-    } else {
-      guard entry.storedByteCount > 0, entry.storedByteCount < entry.rawByteCount else {
-        throw FormatError(.inconsistent("an encoded chunk that is no smaller"), at: offset)
+  /// What follows for a row from the tensor table and the rows before it.
+  private struct Place {
+    let frameOffset: UInt64
+    let tensor: UInt32
+    let chunk: UInt32
+    let rawByteCount: UInt32
+
+    /// Checks the row that was read at `offset` of the table.
+    func check(
+      _ entry: ChunkEntry, _ bytes: RawSpan, at offset: Int, _ base: UInt64,
+      _ version: FormatVersion
+    ) throws(FormatError) {
+      if bytes.littleEndianHalfWord(at: offset + 36) != 0 {
+        // Says which of the four it is.
+        var reserved = ByteReader(
+          bytes.extracting(offset + 36..<offset + ChunkTable.entryByteCount),
+          at: base + UInt64(offset) + 36)
+        try reserved.skipZeros(4)
+      }
+      guard entry.frameOffset == frameOffset, entry.tensor == tensor, entry.chunk == chunk,
+        entry.rawByteCount == rawByteCount
+      else { throw failure("a chunk out of its place", offset, base) }
+      guard entry.codec == .stored || entry.codec == version.codec else {
+        throw failure("unknown codec", offset, base)
+      }
+      if entry.codec == .stored {
+        guard entry.storedByteCount == entry.rawByteCount,
+          entry.storedChecksum == entry.rawChecksum
+        else { throw failure("a stored chunk that seems encoded", offset, base) }
+      } else {
+        guard entry.storedByteCount > 0, entry.storedByteCount < entry.rawByteCount else {
+          throw failure("an encoded chunk that is no smaller", offset, base)
+        }
       }
     }
-    return entry
+
+    private func failure(_ what: StaticText, _ offset: Int, _ base: UInt64) -> FormatError {
+      FormatError(.inconsistent(what), at: base + UInt64(offset))
+    }
+  }
+}
+
+extension ChunkEntry {
+  /// The row at `offset` of a table, whatever it says.
+  fileprivate init(decoding bytes: RawSpan, at offset: Int) {
+    frameOffset = bytes.littleEndianWord(at: offset)
+    tensor = bytes.littleEndianHalfWord(at: offset + 8)
+    chunk = bytes.littleEndianHalfWord(at: offset + 12)
+    rawByteCount = bytes.littleEndianHalfWord(at: offset + 16)
+    storedByteCount = bytes.littleEndianHalfWord(at: offset + 20)
+    storedChecksum = bytes.littleEndianHalfWord(at: offset + 24)
+    rawChecksum = bytes.littleEndianHalfWord(at: offset + 28)
+    codec = CodecIdentifier(rawValue: bytes.littleEndianHalfWord(at: offset + 32))
+  }
+
+  fileprivate func encode(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) {
+    // SAFETY: each store is checked against the buffer's length.
+    unsafe buffer.store(frameOffset, at: offset)
+    unsafe buffer.store(tensor, at: offset + 8)
+    unsafe buffer.store(chunk, at: offset + 12)
+    unsafe buffer.store(rawByteCount, at: offset + 16)
+    unsafe buffer.store(storedByteCount, at: offset + 20)
+    unsafe buffer.store(storedChecksum, at: offset + 24)
+    unsafe buffer.store(rawChecksum, at: offset + 28)
+    unsafe buffer.store(codec.rawValue, at: offset + 32)
+    unsafe buffer.store(UInt32(0), at: offset + 36)
   }
 }

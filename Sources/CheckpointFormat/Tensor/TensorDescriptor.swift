@@ -18,19 +18,12 @@ public struct TensorDescriptor: Hashable, Sendable {
   ///
   /// A product that overflows is refused even when another dimension is 0.
   package var checkedByteCount: UInt64? {
-    var product = UInt64(dtype.byteCount)
-    var isEmpty = false
+    var measure = ShapeMeasure(dtype)
     for dimension in shape {
-      guard let size = UInt64(exactly: dimension), size <= Limits.dimensionMax else { return nil }
-      if size == 0 {
-        isEmpty = true
-        continue
-      }
-      let (next, overflowed) = product.multipliedReportingOverflow(by: size)
-      guard !overflowed, next <= Limits.tensorByteCountMax else { return nil }
-      product = next
+      guard let size = UInt64(exactly: dimension) else { return nil }
+      measure.multiply(by: size)
     }
-    return isEmpty ? 0 : product
+    return measure.byteCount
   }
 }
 
@@ -58,12 +51,12 @@ extension TensorDescriptor {
   /// Whether a text has no C0 control, DELETE or C1 control: these could steer the terminal that a
   /// name is printed on.
   package static func isPrintable(_ text: String) -> Bool {
-    var previous: UInt8 = 0
-    for byte in text.utf8 {
-      // C1 controls, U+0080 to U+009F, are C2 80 to C2 9F in UTF-8.
-      if byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte <= 0x9F) { return false }
-      previous = byte
-    }
-    return true
+    text.withNameBytes { $0.nameQuality() == .clean }
+  }
+
+  /// Whether a byte of UTF-8 is, or ends, a control character.
+  static func isControl(_ byte: UInt8, after previous: UInt8) -> Bool {
+    // C1 controls, U+0080 to U+009F, are C2 80 to C2 9F in UTF-8.
+    byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte <= 0x9F)
   }
 }
