@@ -78,7 +78,9 @@ let package = Package(
       name: "CheckpointFormatTests", dependencies: ["CheckpointFormat", "CChecksum", "FuzzHarness"]),
     .testTarget(
       name: "CheckpointCodecsTests",
-      dependencies: ["CheckpointCodecs", "CheckpointFormat", "CheckpointTesting", "CZlib"]),
+      dependencies: [
+        "CheckpointCodecs", "CheckpointFormat", "CheckpointTesting", "FuzzHarness", "CZlib",
+      ]),
     .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
     .testTarget(
