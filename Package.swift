@@ -22,8 +22,9 @@ let package = Package(
     .library(name: "CheckpointEngine", targets: ["CheckpointEngine"]),
     .library(name: "CheckpointTraining", targets: ["CheckpointTraining"]),
     .library(name: "CheckpointTesting", targets: ["CheckpointTesting"]),
-    // Not for use: no API, and gone without notice. Fuzz, a nested package, sees products only.
+    // Not for use: no API, and gone without notice. Fuzz and Benchmarks, nested packages, see products only.
     .library(name: "FuzzHarness", targets: ["FuzzHarness"]),
+    .library(name: "CodecHarness", targets: ["CodecHarness"]),
     .executable(name: "ckpt-verify", targets: ["ckpt-verify"]),
     .executable(name: "ckpt", targets: ["ckpt"]),
     .executable(name: "train-lm", targets: ["train-lm"]),
@@ -72,13 +73,18 @@ let package = Package(
         "CheckpointFormat", "CheckpointCodecs", "CheckpointStorage", "CheckpointEngine",
         "CheckpointTesting",
       ], path: "Tests/FuzzHarness"),
+    .target(  // what `ckpt-bench codec` measures
+      name: "CodecHarness", dependencies: ["CheckpointFormat", "CheckpointCodecs"],
+      path: "Tests/CodecHarness"),
     .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzHarness"]),
     .testTarget(name: "TidyTests", dependencies: ["CheckpointFormat"]),  // rules of the house
     .testTarget(
       name: "CheckpointFormatTests", dependencies: ["CheckpointFormat", "CChecksum", "FuzzHarness"]),
     .testTarget(
       name: "CheckpointCodecsTests",
-      dependencies: ["CheckpointCodecs", "CheckpointFormat", "CheckpointTesting", "CZlib"]),
+      dependencies: [
+        "CheckpointCodecs", "CheckpointFormat", "CheckpointTesting", "FuzzHarness", "CZlib",
+      ]),
     .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),
     .testTarget(

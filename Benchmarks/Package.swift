@@ -8,7 +8,10 @@ let package = Package(
   targets: [
     .executableTarget(
       name: "ckpt-bench",
-      dependencies: [.product(name: "CheckpointTraining", package: "swift-checkpoint")],
+      dependencies: [
+        .product(name: "CheckpointTraining", package: "swift-checkpoint"),
+        .product(name: "CodecHarness", package: "swift-checkpoint"),
+      ],
       swiftSettings: [
         .swiftLanguageMode(.v6),
         .strictMemorySafety(),

@@ -7,7 +7,7 @@ let package = Package(
   platforms: [.macOS(.v26)],
   dependencies: [.package(name: "swift-checkpoint", path: "..")],
   targets: [.systemLibrary(name: "CLibFuzzer")]
-    + ["header", "index", "chunk", "file", "roundtrip", "store"].map { name in
+    + ["header", "index", "codec", "chunk", "file", "roundtrip", "store"].map { name in
       .executableTarget(
         name: "fuzz-\(name)",
         dependencies: [

@@ -25,7 +25,7 @@ public struct FuzzTarget: Sendable {
   let mutate: @Sendable (inout [UInt8], inout MutationSource) -> Void
 
   /// Every target, in the order of their layers.
-  public static let all = [header, index, chunk, file, roundTrip, store]
+  public static let all = [header, index, codec, chunk, file, roundTrip, store]
 
   /// Tries one input, as an ordinary test does.
   ///

@@ -21,6 +21,8 @@ enum Benchmark {
       load DIRECTORY      verified loads into memory; K, a raw read of the file from the page cache,
                           and D, one from the disk
       verify DIRECTORY    verification without and with decoding; K
+      codec               encodes and decodes chunks of 1 MiB in memory, on one thread; M, a copy of the
+                          same bytes into warm memory; sizes beside the entropy of the planes
     CASE, for itself:
       machine DIRECTORY   tells how far figures of this machine and disk can be trusted
       dump DIRECTORY      writes a state as raw bytes, state.bin, and what they are, state.json
@@ -43,7 +45,7 @@ enum Benchmark {
   /// Whether a case needs a directory.
   private static let commands = [
     "memory": true, "tensors": true, "stall": true, "save": true, "load": true, "verify": true,
-    "machine": true, "dump": true, "serve": true, "state": false,
+    "machine": true, "dump": true, "serve": true, "state": false, "codec": false,
   ]
 
   static func main(_ arguments: [String]) {
@@ -68,6 +70,7 @@ enum Benchmark {
     case "tensors": try TensorCase.run(in: options.directory)
     case "stall": try StallCase.run(in: options.directory)
     case "save", "load", "verify": try BlockCase(options).run()
+    case "codec": try CodecCase(options).run()
     case "dump": try DumpCase.run(options)
     case "serve": try ServeCase.run(options)
     case "machine": MachineCase.run(options)

@@ -1,15 +1,17 @@
 /// Lengths of a complete prefix code, no longer than a limit, that fits how often symbols occur.
 ///
 /// - SeeAlso: D. A. Huffman, "A Method for the Construction of Minimum-Redundancy Codes", 1952;
+///   L. Larmore and D. Hirschberg, "A Fast Algorithm for Optimal Length-Limited Huffman Codes", 1990;
 ///   RFC 1951, section 3.2.2, for the codes that follow from the lengths.
-enum HuffmanCode {
+package enum HuffmanCode {
   /// The lengths of a code; 0 for a symbol that does not occur.
   ///
   /// - Parameters:
   ///   - counts: How often each symbol occurs; at least two do.
   ///   - limit: The longest code, in bits; 2^limit is at least the number of symbols.
-  /// - Returns: Lengths whose sum of 2^-length is exactly 1, and close to the least number of bits.
-  static func lengths(of counts: [UInt32], limit: Int) -> [UInt8] {
+  /// - Returns: Lengths whose sum of 2^-length is exactly 1, and with which the symbols take the
+  ///   least number of bits.
+  package static func lengths(of counts: [UInt32], limit: Int) -> [UInt8] {
     // Sorted by count; equal counts by symbol, so that one input has one code.
     var sorted: [UInt64] = []
     for (symbol, count) in counts.enumerated() where count > 0 {
@@ -17,8 +19,10 @@ enum HuffmanCode {
     }
     sorted.sort()
     precondition(sorted.count >= 2 && sorted.count <= 1 << limit, "no code has such lengths")
-    var depths = depths(of: sorted.map { $0 >> 32 })
-    limitDepths(&depths, to: limit)
+    let weights = sorted.map { $0 >> 32 }
+    var depths = depths(of: weights)
+    // The rarest is the deepest.
+    if depths[0] > limit { depths = self.depths(of: weights, limit: limit) }
     var lengths = [UInt8](repeating: 0, count: counts.count)
     for (entry, depth) in zip(sorted, depths) {
       lengths[Int(truncatingIfNeeded: entry & 0xFFFF_FFFF)] = UInt8(depth)
@@ -58,32 +62,37 @@ enum HuffmanCode {
     return leafParents.map { innerDepths[$0] + 1 }
   }
 
-  /// Shortens what is too long, lengthens others until a code has these lengths, and takes back what was
-  /// too much, all from the rarest on.
-  private static func limitDepths(_ depths: inout [Int], to limit: Int) {
-    guard depths[0] > limit else { return }  // the rarest is the deepest
-    let whole = 1 << limit
-    var used = 0
-    for index in depths.indices {
-      depths[index] = min(depths[index], limit)
-      used += whole >> depths[index]
-    }
-    while used > whole {
-      // The deepest that can go deeper: least is lost by it.
-      var deepest = -1
-      for index in depths.indices
-      where depths[index] < limit && (deepest < 0 || depths[index] > depths[deepest]) {
-        deepest = index
+  /// How deep each of some ascending weights lies in the best tree of a limited depth.
+  ///
+  /// Each level offers the symbols, and packages of two offers of the level below. The cheapest 2n - 2 offers
+  /// of the last level are taken, with all that is in them: as often as a symbol is, so deep it lies.
+  private static func depths(of weights: [UInt64], limit: Int) -> [Int] {
+    let count = weights.count
+    var offers = weights
+    var levels = [[Bool](repeating: true, count: count)]  // whether an offer is a symbol
+    for _ in 1..<limit {
+      var (merged, kinds): ([UInt64], [Bool]) = ([], [])
+      merged.reserveCapacity(2 * count)
+      kinds.reserveCapacity(2 * count)
+      var (symbol, package) = (0, 0)
+      while symbol < count || package + 1 < offers.count {
+        let price = package + 1 < offers.count ? offers[package] + offers[package + 1] : .max
+        let isSymbol = symbol < count && weights[symbol] <= price
+        merged.append(isSymbol ? weights[symbol] : price)
+        kinds.append(isSymbol)
+        if isSymbol { symbol += 1 } else { package += 2 }
       }
-      depths[deepest] += 1
-      used -= whole >> depths[deepest]
+      offers = merged
+      levels.append(kinds)
     }
-    for index in depths.indices.reversed() {
-      while depths[index] > 1, whole >> depths[index] <= whole - used {
-        used += whole >> depths[index]
-        depths[index] -= 1
-      }
+    var depths = [Int](repeating: 0, count: count)
+    var takenCount = 2 * count - 2
+    for kinds in levels.reversed() {
+      let symbolCount = kinds.prefix(takenCount).count { $0 }
+      for symbol in 0..<symbolCount { depths[symbol] += 1 }
+      takenCount = 2 * (takenCount - symbolCount)
     }
+    return depths
   }
 
   /// The code of each symbol with its bits reversed, as DEFLATE writes them, first bit lowest.

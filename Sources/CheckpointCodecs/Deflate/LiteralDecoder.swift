@@ -78,7 +78,11 @@ final class LiteralDecoder {
   /// Makes the tables for a stream; false if it is another kind of stream.
   private func prepare(_ stream: UnsafeBufferPointer<UInt8>) -> Bool {
     headBitCount = 0
-    guard let parsed = unsafe LiteralHead(stream) else { return false }
+    // A stream that ends with its head is left to zlib, which refuses it: the head is kept to be compared
+    // with others up to the byte in which the first literal begins.
+    guard let parsed = unsafe LiteralHead(stream), parsed.bitCount / 8 < stream.count else {
+      return false
+    }
     let codes = HuffmanCode.codes(of: parsed.lengths, limit: LiteralCode.lengthMax)
     for (symbol, length) in parsed.lengths.enumerated() where length > 0 {
       // SAFETY: codes have at most as many bits as the tables' indices.

@@ -11,7 +11,10 @@ package struct ElementLayout: Hashable, Sendable {
   /// Bytes of an element: 1, 2, 4 or 8.
   package let width: Int
   /// Whether elements are rotated, so that the exponent of a float is one whole byte.
-  package let isRotated: Bool
+  package fileprivate(set) var isRotated: Bool
+  /// How many bytes in a row must repeat to count as a match: exponents of floats repeat a few by chance.
+  var matchByteCount: Int { isFloat ? 12 : 4 }
+  private let isFloat: Bool
 
   package init(_ dtype: DType) {
     switch dtype {
@@ -23,6 +26,7 @@ package struct ElementLayout: Hashable, Sendable {
     case .float32, .complex64: (width, isRotated) = (4, true)
     case .float64: (width, isRotated) = (8, true)
     }
+    isFloat = isRotated
   }
 }
 
@@ -80,7 +84,14 @@ package final class PlaneEncoder {
       return unsafe encodeRepeated(raw, layout, output)
     }
     guard count >= Self.codedByteCountMin else { return nil }
-    let samples = unsafe samples(raw, layout, count)
+    var layout = layout
+    var samples = unsafe samples(raw, layout, count)
+    if layout.isRotated, samples[0].isBit {
+      // The mantissa ends with zeros, and the sign would have a plane for itself: with the end of a block,
+      // codes for two bytes take one and a half bits. Beside the exponent it takes one.
+      layout.isRotated = false
+      unsafe samples = self.samples(raw, layout, count)
+    }
     guard samples.contains(where: { $0.isWorthCoding }) else { return nil }
 
     // Planes in front of the first that is coded are split to where they belong.
@@ -230,7 +241,7 @@ package final class PlaneEncoder {
     return (0..<layout.width).map { plane in
       let bytes = unsafe UnsafeBufferPointer(
         start: UnsafePointer(spare + plane * sampleCount), count: 2 * half)
-      return unsafe PlaneSample(bytes, matchByteCount: layout.isRotated ? 12 : 4)
+      return unsafe PlaneSample(bytes, matchByteCount: layout.matchByteCount)
     }
   }
 

@@ -2,6 +2,8 @@
 struct PlaneSample {
   /// Whether all of them are equal.
   let isConstant: Bool
+  /// Whether they are 0 and 1.
+  let isBit: Bool
   /// How many bits a byte needs by itself, in the mean: the entropy of order 0.
   let bitsPerByte: Double
   /// Whether the bytes often repeat what came before, so that looking for matches may pay.
@@ -24,6 +26,7 @@ struct PlaneSample {
       distinctCount += 1
     }
     isConstant = distinctCount == 1
+    isBit = counts[0] > 0 && counts[1] > 0 && distinctCount == 2
     let total = bytes.count
     let sampled = Double(Self.weightedLogarithms[total] - sum) / Double(total << 16)
     // A sample does not show all that is rare: G. A. Miller, "Note on the bias of information estimates",

@@ -1,12 +1,5 @@
 /// The cases save, load and verify: arms in turns, each beside its physical limit.
 struct BlockCase {
-  /// An arm and the limit that it is compared with: the fastest of some others.
-  struct Comparison {
-    let arm: String
-    let limit: String
-    let others: [String]
-  }
-
   private let options: Options
   private let workbench: Workbench
 
@@ -32,7 +25,7 @@ struct BlockCase {
           ("block", .integer(block)),
         ]).text)
     }
-    report(blocks, arms.map(\.name))
+    BlockReport(options: options).show(blocks, arms.map(\.name))
   }
 
   private func makeFiles() throws -> [Workbench.File] {
@@ -49,90 +42,5 @@ struct BlockCase {
           : "size with compression \(file.name): \(Benchmark.rounded(share)) of the state")
     }
     return files
-  }
-
-  /// What is compared with what.
-  ///
-  /// Writes are limited by W, reads by K, cold ones by D.
-  static func comparisons(of arms: [String]) -> [Comparison] {
-    arms.compactMap { arm in
-      if arm.hasSuffix("-again") { return nil }
-      if arm.hasPrefix("save-") {
-        return Comparison(arm: arm, limit: "W", others: ["write-64k", "write-8m", "write-direct"])
-      }
-      guard arm.hasPrefix("load-") || arm.hasPrefix("resume-") || arm.hasPrefix("verify-") else {
-        return nil
-      }
-      return arm.hasSuffix("-cold")
-        ? Comparison(arm: arm, limit: "D", others: ["read-cold"])
-        : Comparison(arm: arm, limit: "K", others: ["read"])
-    }
-  }
-
-  private func report(_ blocks: Blocks, _ arms: [String]) {
-    if !options.printsJSON {
-      let repeated = blocks.repeatedCount
-      print(
-        "\(options.command), \(options.blockCount) blocks"
-          + (repeated > 0 ? ", \(repeated) more were disturbed and measured again" : ""))
-    }
-    for comparison in Self.comparisons(of: arms) {
-      let ratios = blocks.ratios(of: comparison.arm, to: comparison.others)
-      show(comparison.arm, comparison.limit, Interval(ratios, seed: options.seed))
-    }
-    for arm in arms where arm.hasSuffix("-again") {
-      let first = String(arm.dropLast("-again".count))
-      let interval = Interval(blocks.ratios(of: arm, to: [first]), seed: options.seed)
-      showControl(first, interval)
-    }
-    guard !options.printsJSON else { return }
-    print("medians, for orientation only:")
-    for arm in arms.sorted() {
-      let seconds = Benchmark.rounded(blocks.median(of: arm, \.seconds))
-      let cpu = Benchmark.rounded(blocks.median(of: arm, \.cpuSeconds))
-      let rate = Int(blocks.median(of: arm, \.rate) / 1e6)
-      let extra = Int(blocks.median(of: arm) { Double($0.extraByteCount) }) >> 20
-      print(
-        "  \(Self.padded(arm)) \(seconds) s, CPU \(cpu) s, \(rate) MB/s, extra memory \(extra) MiB")
-    }
-  }
-
-  private func show(_ arm: String, _ limit: String, _ interval: Interval) {
-    guard options.printsJSON else {
-      print("  \(Self.padded(arm)) \(Self.text(interval)) of \(limit)")
-      return
-    }
-    print(
-      JSONLine([
-        ("event", .text("ratio")), ("schema", .integer(1)), ("case", .text(options.command)),
-        ("arm", .text(arm)), ("limit", .text(limit)), ("median", .number(interval.median)),
-        ("low", .number(interval.low)), ("high", .number(interval.high)),
-        ("blocks", .integer(options.blockCount)),
-      ]).text)
-  }
-
-  private func showControl(_ arm: String, _ interval: Interval) {
-    guard options.printsJSON else {
-      let verdict =
-        interval.isGoodControl
-        ? "good" : "NOT within 0.95…1.05 around 1: this run tells little, measure again"
-      print("  control: \(arm) measured twice, \(Self.text(interval)), \(verdict)")
-      return
-    }
-    print(
-      JSONLine([
-        ("event", .text("control")), ("schema", .integer(1)), ("case", .text(options.command)),
-        ("arm", .text(arm)), ("median", .number(interval.median)), ("low", .number(interval.low)),
-        ("high", .number(interval.high)), ("good", .truth(interval.isGoodControl)),
-      ]).text)
-  }
-
-  private static func text(_ interval: Interval) -> String {
-    let (low, high) = (Benchmark.rounded(interval.low), Benchmark.rounded(interval.high))
-    return "\(Benchmark.rounded(interval.median)) (\(low)…\(high))"
-  }
-
-  private static func padded(_ name: String) -> String {
-    name + String(repeating: " ", count: max(0, 24 - name.count))
   }
 }

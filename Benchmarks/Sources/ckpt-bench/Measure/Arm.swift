@@ -3,6 +3,8 @@ struct Arm {
   let name: String
   /// What its rate is counted in: bytes of the state, or of the file for a raw read and a verification.
   let byteCount: Int
+  /// Whether it waits until the disk is quiet, before the clock starts.
+  var needsQuietDisk = true
   /// Is done before the clock starts.
   var prepare: () throws -> Void = {}
   let run: () throws -> Void
@@ -12,7 +14,7 @@ struct Arm {
   /// Measures it once.
   func measured() throws -> Sample {
     try prepare()
-    let isQuiet = Machine.waitForQuietDisk()
+    let isQuiet = needsQuietDisk && Machine.waitForQuietDisk()
     let resident = Machine.residentByteCount(resettingPeak: true)
     let before = (cpu: Machine.usedCPUSeconds, stolen: Machine.stolenSeconds)
     let seconds = try Benchmark.seconds(run)
