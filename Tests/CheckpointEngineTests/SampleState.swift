@@ -117,10 +117,14 @@ func options(
   compression: Compression = .deflate, permissions: FilePermissions = .private,
   lockTimeout: Double = 0
 ) -> StoreOptions {
-  StoreOptions(
+  var options = StoreOptions(
     device: disk.device, permissions: permissions, compression: compression,
     chunkByteCount: chunkByteCount, threads: threads, lockTimeout: lockTimeout,
     writer: "CheckpointEngineTests")
+  // Several writes also of small states, and of those that deflate to little.
+  options.output.smallBufferByteCount = 4096
+  options.output.bufferByteCount = 4096
+  return options
 }
 
 extension SimulatedDisk {

@@ -14,6 +14,8 @@ final class ChunkPipeline {
   private let saveIdentifier: Identifier
   private let output: SequentialOutput
   private let pool: WorkerPool
+  private let resources: SaveResources
+  private let ring: SlotRing
   private let slots: [EncodingSlot]
   private var current = 0
   private(set) var chunks = ChunkTable()
@@ -24,12 +26,13 @@ final class ChunkPipeline {
 
   init(
     _ tensors: TensorTable, saveIdentifier: Identifier, compression: Compression,
-    output: SequentialOutput, pool: WorkerPool
+    output: SequentialOutput, pool: WorkerPool, resources: SaveResources
   ) {
     self.tensors = tensors
     self.saveIdentifier = saveIdentifier
     self.output = output
     self.pool = pool
+    self.resources = resources
     // No more than there is to save: small states are saved often, and by many in the tests.
     let capacity = min(
       max(tensors.grid.chunkByteCount, Self.slotByteCountMin),
@@ -37,10 +40,10 @@ final class ChunkPipeline {
     let pieceCountMax = min(Self.slotPieceCountMax, tensors.chunkCount)
     // Two more than threads: one being filled, one being written.
     let count = pool.threadCount == 0 ? 1 : pool.threadCount + 2
-    slots = (0..<count).map { _ in
-      EncodingSlot(
-        capacity: capacity, pieceCountMax: pieceCountMax, compression: compression)
-    }
+    ring = resources.takeRing(
+      SlotRing.Shape(
+        count: count, capacity: capacity, pieceCountMax: pieceCountMax, compression: compression))
+    slots = ring.slots
   }
 
   /// Small chunks are collected up to this size and encoded and written together.
@@ -51,6 +54,7 @@ final class ChunkPipeline {
   deinit {
     // After a failure, workers may still be in the slots' buffers.
     for slot in slots { slot.job?.wait() }
+    resources.giveBack(ring)
   }
 
   /// Takes the next bytes of the tensors in the order of the plan.
