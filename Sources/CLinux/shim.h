@@ -4,7 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
-#include <fcntl.h>   // fallocate, FALLOC_FL_KEEP_SIZE
+#include <fcntl.h>   // fallocate, FALLOC_FL_KEEP_SIZE, O_DIRECT, sync_file_range
 #include <sched.h>   // sched_getaffinity
 #include <stdio.h>   // renameat2, RENAME_NOREPLACE
 

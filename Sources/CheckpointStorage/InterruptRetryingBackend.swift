@@ -111,6 +111,18 @@ final class InterruptRetryingBackend: StorageBackend {
     }
   }
 
+  func setCaching(_ descriptor: Descriptor, _ caching: Caching) throws(StorageError) {
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
+      try backend.setCaching(descriptor, caching)
+    }
+  }
+
+  func startWriteBack(_ descriptor: Descriptor, _ range: Range<UInt64>) throws(StorageError) {
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
+      try backend.startWriteBack(descriptor, range)
+    }
+  }
+
   func truncate(_ descriptor: Descriptor, to byteCount: UInt64) throws(StorageError) {
     try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.truncate(descriptor, to: byteCount)

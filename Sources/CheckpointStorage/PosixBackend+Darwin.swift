@@ -26,6 +26,14 @@
       return unsafe PosixBackend.errorOrZero(fcntl(descriptor, F_PREALLOCATE, &request))
     }
 
+    static func setCaching(_ descriptor: Int32, _ caching: Caching) -> Int32 {
+      PosixBackend.errorOrZero(fcntl(descriptor, F_NOCACHE, caching == .uncached ? 1 : 0))
+    }
+
+    static func startWriteBack(_ descriptor: Int32, from start: off_t, byteCount: off_t) -> Int32 {
+      0  // no call begins it for a range; the system does by itself
+    }
+
     static func dropCache(_ descriptor: Int32) -> Int32 {
       // Nothing drops pages already cached; this keeps later transfers out of the cache.
       PosixBackend.errorOrZero(fcntl(descriptor, F_NOCACHE, 1))
@@ -52,6 +60,9 @@
 
     /// The processors that are switched on; Darwin has no affinity to narrow them.
     static var availableProcessorCount: Int { sysconf(_SC_NPROCESSORS_ONLN) }
+
+    /// Nothing to ask for: Darwin's pages are large enough.
+    @unsafe static func adviseHugePages(_ memory: UnsafeMutableRawBufferPointer) {}
 
     typealias ThreadHandle = pthread_t
 

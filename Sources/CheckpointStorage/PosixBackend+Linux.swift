@@ -17,6 +17,16 @@
       PosixBackend.errorOrZero(fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, byteCount))
     }
 
+    static func setCaching(_ descriptor: Int32, _ caching: Caching) -> Int32 {
+      // The flags that can be set of an open file are all unset in one that was just created.
+      PosixBackend.errorOrZero(fcntl(descriptor, F_SETFL, caching == .uncached ? O_DIRECT : 0))
+    }
+
+    static func startWriteBack(_ descriptor: Int32, from start: off_t, byteCount: off_t) -> Int32 {
+      PosixBackend.errorOrZero(
+        sync_file_range(descriptor, start, byteCount, UInt32(SYNC_FILE_RANGE_WRITE)))
+    }
+
     static func dropCache(_ descriptor: Int32) -> Int32 {
       // This call returns the error and leaves errno alone; length 0 means to the end.
       posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
@@ -69,6 +79,12 @@
         if count > 0 { return count }
       }
       return sysconf(Int32(_SC_NPROCESSORS_ONLN))  // more processors than the set can name
+    }
+
+    /// Asks for large pages in memory that was not touched yet; without them it is slower.
+    @unsafe static func adviseHugePages(_ memory: UnsafeMutableRawBufferPointer) {
+      // SAFETY: advice changes no contents; a range that is not of whole pages is refused.
+      unsafe _ = madvise(memory.baseAddress, memory.count, MADV_HUGEPAGE)
     }
 
     typealias ThreadHandle = pthread_t

@@ -67,6 +67,22 @@ package final class PosixBackend: StorageBackend {
     try Self.check(.preallocate, Platform.preallocate(descriptor.rawValue, byteCount: length))
   }
 
+  package func setCaching(_ descriptor: Descriptor, _ caching: Caching) throws(StorageError) {
+    try Self.check(.setCaching, Platform.setCaching(descriptor.rawValue, caching))
+  }
+
+  package func startWriteBack(
+    _ descriptor: Descriptor, _ range: Range<UInt64>
+  ) throws(StorageError) {
+    let start = try Self.fileOffset(range.lowerBound, in: .startWriteBack)
+    let end = try Self.fileOffset(range.upperBound, in: .startWriteBack)
+    // To the system, a length of nothing means to the end of the file.
+    if start == end { return }
+    try Self.check(
+      .startWriteBack,
+      Platform.startWriteBack(descriptor.rawValue, from: start, byteCount: end - start))
+  }
+
   package func truncate(_ descriptor: Descriptor, to byteCount: UInt64) throws(StorageError) {
     let length = try Self.fileOffset(byteCount, in: .truncate)
     if ftruncate(descriptor.rawValue, length) != 0 { throw StorageError(.truncate, errno: errno) }

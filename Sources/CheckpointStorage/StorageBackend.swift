@@ -57,6 +57,14 @@ package enum LockKind: Hashable, Sendable {
   case shared, exclusive
 }
 
+/// What transfers of an open file do with the page cache.
+package enum Caching: Hashable, Sendable {
+  case cached
+  /// Transfers go past it. Their offset, length and memory must be aligned, to a page at the most;
+  /// the system refuses others with EINVAL.
+  case uncached
+}
+
 /// Room on the file system that holds a directory.
 package struct FileSystemSpace: Hashable, Sendable {
   /// Bytes that an ordinary user may still write.
@@ -93,6 +101,15 @@ package protocol StorageBackend: AnyObject, Sendable {
   func sync(_ descriptor: Descriptor) throws(StorageError)
   /// fallocate(2) with `FALLOC_FL_KEEP_SIZE`: reserves room without changing the size.
   func preallocate(_ descriptor: Descriptor, byteCount: UInt64) throws(StorageError)
+  /// fcntl(2) with `O_DIRECT`, or `F_NOCACHE` on Darwin, of a file opened by ``OpenPurpose/creating``.
+  ///
+  /// A file system without direct transfers refuses here or at the first of them. Nothing becomes
+  /// durable by it: only ``sync(_:)`` does that.
+  func setCaching(_ descriptor: Descriptor, _ caching: Caching) throws(StorageError)
+  /// sync_file_range(2) with `SYNC_FILE_RANGE_WRITE`: has the system begin to write a range back.
+  ///
+  /// Nothing becomes durable by it either: it only leaves less to do for ``sync(_:)``.
+  func startWriteBack(_ descriptor: Descriptor, _ range: Range<UInt64>) throws(StorageError)
   /// ftruncate(2).
   func truncate(_ descriptor: Descriptor, to byteCount: UInt64) throws(StorageError)
   /// fchmod(2).

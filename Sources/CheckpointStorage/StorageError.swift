@@ -20,6 +20,8 @@ package enum SystemCall: String, Hashable, Sendable, CaseIterable {
   case write = "pwrite64"
   case sync = "fsync"
   case preallocate = "fallocate"
+  case setCaching = "fcntl"
+  case startWriteBack = "sync_file_range"
   case truncate = "ftruncate"
   case setPermissions = "fchmod"
   case dropCache = "fadvise64"

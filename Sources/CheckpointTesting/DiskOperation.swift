@@ -22,6 +22,10 @@ public struct DiskOperation: Hashable, Sendable, CustomStringConvertible {
     public static let sync = Kind(.sync)
     /// fallocate(2).
     public static let preallocate = Kind(.preallocate)
+    /// fcntl(2), which has transfers go past the page cache or through it.
+    public static let setCaching = Kind(.setCaching)
+    /// sync_file_range(2).
+    public static let startWriteBack = Kind(.startWriteBack)
     /// ftruncate(2).
     public static let truncate = Kind(.truncate)
     /// fchmod(2).

@@ -65,6 +65,44 @@ extension DiskState {
     return count
   }
 
+  /// Transfers past the cache are of whole blocks, as the strictest disks have it.
+  private static let blockByteCount = 4096
+
+  /// Whether an address is one that a transfer past the cache may begin at.
+  ///
+  /// SAFETY: it is looked at, and not where it leads to.
+  @unsafe static func isAligned(_ address: UnsafeRawPointer?) -> Bool {
+    UInt(bitPattern: address) % UInt(blockByteCount) == 0
+  }
+
+  /// Refuses a transfer past the cache that is not of whole blocks from whole pages.
+  func requireAligned(
+    _ descriptor: Descriptor, _ byteCount: Int, at offset: UInt64, isMemoryAligned: Bool
+  ) throws(StorageError) {
+    guard openFiles[descriptor.rawValue]?.caching == .uncached else { return }
+    let isAligned =
+      uncachedTransfers == .taken && isMemoryAligned && byteCount % Self.blockByteCount == 0
+      && offset % UInt64(Self.blockByteCount) == 0
+    if !isAligned { throw StorageError(.write, errno: EINVAL) }
+  }
+
+  mutating func setCaching(
+    _ descriptor: Descriptor, _ caching: Caching
+  ) throws(StorageError) {
+    _ = try node(descriptor, writing: true, .setCaching)
+    if caching == .uncached, uncachedTransfers == .refused {
+      throw StorageError(.setCaching, errno: EINVAL)
+    }
+    openFiles[descriptor.rawValue]?.caching = caching
+  }
+
+  /// Tells whether it could: what is written back early is as uncertain as it was, since nobody is
+  /// told how far the disk has come.
+  func startWriteBack(_ descriptor: Descriptor, _ range: Range<UInt64>) throws(StorageError) {
+    _ = try node(descriptor, writing: false, .startWriteBack)
+    _ = try position(range.upperBound, .startWriteBack)
+  }
+
   mutating func truncate(
     _ descriptor: Descriptor, to byteCount: UInt64
   ) throws(StorageError) {

@@ -9,12 +9,22 @@ import CheckpointStorage
 // The whole state of a simulated disk is one value: a copy is a snapshot, and file contents are
 // shared until one side writes.
 
+/// What a simulated file system makes of transfers past the page cache.
+package enum UncachedTransfers: Sendable {
+  case taken
+  /// It says so when it is asked for them.
+  case refused
+  /// It says so at the first of them.
+  case refusedWhenTried
+}
+
 /// The files, directories and descriptors of a simulated disk, and the calls that change them.
 struct DiskState: Sendable {
   struct OpenFile {
     var node: UInt64
     var name: String
     var isWritable: Bool
+    var caching = Caching.cached
   }
 
   static let rootNode: UInt64 = 1
@@ -24,6 +34,7 @@ struct DiskState: Sendable {
   /// Numbers are never used twice, so that a use after close is an error and not an accident.
   var openFiles: [Int32: OpenFile] = [:]
   var capacity: UInt64?
+  var uncachedTransfers = UncachedTransfers.taken
   private var nextNode: UInt64 = 2
   private var nextDescriptor: Int32 = 3
 

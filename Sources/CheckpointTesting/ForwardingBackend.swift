@@ -44,6 +44,16 @@ extension ForwardingBackend {
     try base.preallocate(descriptor, byteCount: byteCount)
   }
 
+  package func setCaching(_ descriptor: Descriptor, _ caching: Caching) throws(StorageError) {
+    try base.setCaching(descriptor, caching)
+  }
+
+  package func startWriteBack(
+    _ descriptor: Descriptor, _ range: Range<UInt64>
+  ) throws(StorageError) {
+    try base.startWriteBack(descriptor, range)
+  }
+
   package func truncate(_ descriptor: Descriptor, to byteCount: UInt64) throws(StorageError) {
     try base.truncate(descriptor, to: byteCount)
   }

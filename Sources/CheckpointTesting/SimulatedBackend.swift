@@ -174,10 +174,13 @@ extension SimulatedBackend {
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {
     // SAFETY: the bytes are copied while the span lends them.
-    let copy = unsafe bytes.withUnsafeBytes { unsafe [UInt8]($0) }
+    let (copy, isAligned) = unsafe bytes.withUnsafeBytes { buffer in
+      unsafe ([UInt8](buffer), DiskState.isAligned(buffer.baseAddress))
+    }
     return try perform(
       DiskOperation(.write, offset: offset, byteCount: UInt64(clamping: copy.count)), on: descriptor
     ) { (disk, effect) throws(StorageError) in
+      try disk.requireAligned(descriptor, copy.count, at: offset, isMemoryAligned: isAligned)
       let count = Self.shortened(copy.count, by: effect)
       let part = count == copy.count ? copy : Array(copy[..<count])
       return try disk.write(descriptor, part, at: offset)
@@ -212,6 +215,23 @@ extension SimulatedBackend {
     try perform(DiskOperation(.preallocate, byteCount: byteCount), on: descriptor, fake: ()) {
       (disk, _) throws(StorageError) in
       try disk.preallocate(descriptor, byteCount: byteCount)
+    }
+  }
+
+  package func setCaching(_ descriptor: Descriptor, _ caching: Caching) throws(StorageError) {
+    try perform(DiskOperation(.setCaching), on: descriptor, fake: ()) {
+      (disk, _) throws(StorageError) in try disk.setCaching(descriptor, caching)
+    }
+  }
+
+  package func startWriteBack(
+    _ descriptor: Descriptor, _ range: Range<UInt64>
+  ) throws(StorageError) {
+    let operation = DiskOperation(
+      .startWriteBack, offset: range.lowerBound,
+      byteCount: range.upperBound - range.lowerBound)
+    try perform(operation, on: descriptor, fake: ()) { (disk, _) throws(StorageError) in
+      try disk.startWriteBack(descriptor, range)
     }
   }
 

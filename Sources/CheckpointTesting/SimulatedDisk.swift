@@ -66,6 +66,12 @@ public final class SimulatedDisk: Sendable {
     set { backend.simulation.withLock { $0.disk.capacity = newValue } }
   }
 
+  /// What becomes of transfers past the page cache.
+  package var uncachedTransfers: UncachedTransfers {
+    get { backend.simulation.withLock { $0.disk.uncachedTransfers } }
+    set { backend.simulation.withLock { $0.disk.uncachedTransfers = newValue } }
+  }
+
   /// Cuts the power before a call: that call and all later ones fail with EIO and do nothing.
   ///
   /// - Parameter index: the index in ``operations`` that the call would have.

@@ -117,11 +117,15 @@ func options(
   compression: Compression = .always, permissions: FilePermissions = .private,
   lockTimeout: Double = 0, formatVersion: FormatVersion = .current
 ) -> StoreOptions {
-  StoreOptions(
+  var options = StoreOptions(
     device: disk.device, permissions: permissions, compression: compression,
     formatVersion: formatVersion, chunkByteCount: chunkByteCount, threads: threads,
     lockTimeout: lockTimeout,
     writer: "CheckpointEngineTests")
+  // Several writes also of small states, and of those that deflate to little.
+  options.output.smallBufferByteCount = 4096
+  options.output.bufferByteCount = 4096
+  return options
 }
 
 extension SimulatedDisk {

@@ -31,6 +31,37 @@ import Testing
     try place.backend.sync(place.directory)
   }
 
+  /// As strict as any disk, so that a writer that gets through here gets through everywhere.
+  @Test func transfersPastTheCacheMustBeAligned() throws {
+    let place = try Place(SimulatedDisk())
+    let file = try place.create("a")
+    try place.backend.setCaching(file, .uncached)
+    let buffer = PageBuffer(byteCount: 8192)
+    let bytes = pattern(8192)
+    // SAFETY: bytes have no padding that could be uninitialised.
+    unsafe buffer.copy(bytes.span.bytes, to: 0)
+    let refusal = StorageError(.write, errno: EINVAL)
+    func write(_ range: Range<Int>, at offset: UInt64) -> StorageError? {
+      var failure: StorageError?
+      buffer.withBytes(first: 8192) { bytes in
+        do throws(StorageError) {
+          _ = try place.backend.write(file, bytes.extracting(range), at: offset)
+        } catch {
+          failure = error
+        }
+      }
+      return failure
+    }
+    #expect(write(0..<8192, at: 0) == nil)
+    #expect(write(4096..<8192, at: 4096) == nil)
+    #expect(write(0..<4095, at: 0) == refusal)
+    #expect(write(0..<4096, at: 512) == refusal)
+    #expect(write(512..<4608, at: 0) == refusal)
+    try place.backend.setCaching(file, .cached)
+    #expect(write(512..<4607, at: 1) == nil)
+    try place.backend.close(file)
+  }
+
   @Test func unsyncedDataMayBeLost() throws {
     let place = try Place(disk)
     try place.put("a", [1, 2, 3])

@@ -44,6 +44,40 @@ import Testing
     }
   }
 
+  /// Some file systems refuse them; then there is nothing to compare.
+  @Test(arguments: StorageKind.allCases)
+  func wholeBlocksGoPastTheCacheAndComeBack(kind: StorageKind) throws {
+    try kind.withDirectory { place in
+      let file = try place.create("a")
+      let bytes = pattern(8192)
+      let buffer = PageBuffer(byteCount: 8192)
+      // SAFETY: bytes have no padding that could be uninitialised.
+      unsafe buffer.copy(bytes.span.bytes, to: 0)
+      if (try? place.backend.setCaching(file, .uncached)) != nil {
+        buffer.withBytes(first: 8192) { span in
+          #expect(throws: Never.self) { try place.backend.writeAll(file, span, at: 0) }
+        }
+        try place.backend.setCaching(file, .cached)
+        #expect(try place.read(file, count: 9000) == bytes)
+      }
+      // Unaligned as it is, through the cache.
+      try place.backend.writeAll(file, [1, 2, 3], at: 8191)
+      try place.backend.startWriteBack(file, 0..<8194)
+      try place.backend.startWriteBack(file, 5..<5)
+      #expect(try place.read(file, count: 9000, at: 8190) == [bytes[8190], 1, 2, 3])
+      #expect(throws: StorageError(.startWriteBack, errno: EFBIG)) {
+        try place.backend.startWriteBack(file, 0..<UInt64.max)
+      }
+      try place.backend.close(file)
+      #expect(throws: StorageError(.setCaching, errno: EBADF)) {
+        try place.backend.setCaching(file, .uncached)
+      }
+      #expect(throws: StorageError(.startWriteBack, errno: EBADF)) {
+        try place.backend.startWriteBack(file, 0..<1)
+      }
+    }
+  }
+
   @Test(arguments: StorageKind.allCases)
   func offsetsBeyondTheFileSystemAreRefused(kind: StorageKind) throws {
     try kind.withDirectory { place in

@@ -30,7 +30,7 @@ struct BackgroundSaveTests {
     let manager = try CheckpointManager(
       directory: "/run", saving: saving, mode: .background(whenBusy: rule), keeping: keeping,
       stopping: stopping, onSaveFailure: onSaveFailure,
-      options: StoreOptions(device: device, compression: .none, threads: 1))
+      options: .plain(on: device))
     if resuming {
       var trainer = ToyTrainer()
       try manager.resume(&trainer, from: .latest)
@@ -317,7 +317,7 @@ struct BackgroundSaveTests {
       do {
         let manager = try CheckpointManager(
           directory: "/run", saving: .every(steps: 1), mode: .background(),
-          options: StoreOptions(device: disk.device, compression: .none, threads: 1))
+          options: .plain(on: disk.device))
         var trainer = ToyTrainer()
         disk.crash(beforeOperation: start + index)
         try manager.resume(&trainer, from: .latest)

@@ -142,7 +142,7 @@ struct EventTests {
       let manager = try CheckpointManager(
         directory: "/\(word.prefix(4))", saving: .every(steps: 1),
         mode: .background(whenBusy: rule),
-        options: StoreOptions(device: device, compression: .none, threads: 1))
+        options: .plain(on: device))
       manager.onEvent { log.note($0) }
       gate.close(after: 0)
       try manager.stepCompleted(1, state: ToyTrainer())

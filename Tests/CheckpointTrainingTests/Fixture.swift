@@ -125,6 +125,15 @@ struct TrainerError: Error, Equatable {
   var number = 0
 }
 
+extension StoreOptions {
+  /// Without threads, with chunks as they are, and several writes also of a small state.
+  static func plain(on device: StorageDevice) -> StoreOptions {
+    var options = StoreOptions(device: device, compression: .none, threads: 1)
+    options.output.smallBufferByteCount = 4096
+    return options
+  }
+}
+
 extension SimulatedDisk {
   static let store = "/run"
 
@@ -139,7 +148,7 @@ extension SimulatedDisk {
     try CheckpointManager(
       directory: path, for: access, saving: saving, mode: mode, keeping: keeping,
       stopping: stopping, checking: health, space: space, onSaveFailure: onSaveFailure,
-      options: StoreOptions(device: device, compression: .none, threads: 1))
+      options: .plain(on: device))
   }
 
   /// Saves a toy trainer after each of so many steps, in a run of its own.

@@ -14,7 +14,7 @@ struct ResumeContractTests {
     try change(&contract)
     return try CheckpointManager(
       directory: "/run", saving: .manual, contract: contract,
-      options: StoreOptions(device: disk.device, compression: .none, threads: 1))
+      options: .plain(on: disk.device))
   }
 
   private func save(_ change: (inout ResumeContract) throws -> Void) throws {

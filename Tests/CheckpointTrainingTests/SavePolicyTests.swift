@@ -138,7 +138,7 @@ struct SavePolicyTests {
     let manager = try CheckpointManager(
       directory: "/run", saving: .overhead(atMost: 0.03, noOftenerThan: .milliseconds(100)),
       keeping: .last(2),
-      options: StoreOptions(device: device, compression: .none, threads: 1))
+      options: .plain(on: device))
     #expect(manager.saveInterval == .milliseconds(100))
     let time = real.timeSource
     // From the first measurement on: nobody can know before what a save costs.

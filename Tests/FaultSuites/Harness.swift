@@ -40,7 +40,12 @@ package struct Harness: Sendable {
   }
 
   func options(device: StorageDevice) -> StoreOptions {
-    StoreOptions(device: device, chunkByteCount: 64, threads: 1, writer: "FaultSuites")
+    var options = StoreOptions(
+      device: device, chunkByteCount: 64, threads: 1, writer: "FaultSuites")
+    // As large files are written, and in the smallest portions.
+    options.output.largeFileByteCount = 0
+    options.output.bufferByteCount = 4096
+    return options
   }
 
   func open(

@@ -93,6 +93,8 @@ final class Player {
     case .retainWhileHeld(let count): try retainWhileHeld(last: count)
     case .setAside: try setAside()
     case .saveEmergency(let step): try saveEmergency(step)
+    case .refuseUncached(let whenTried):
+      disk.uncachedTransfers = whenTried ? .refusedWhenTried : .refused
     case .pin, .damage, .quarantine: try tamper(action)
     }
   }

@@ -33,6 +33,8 @@ package enum Action: Hashable, Sendable {
   case setAside
   /// A run that fails saves what it has come to.
   case saveEmergency(step: UInt64)
+  /// The store is on a file system from now on that has no transfers past the page cache.
+  case refuseUncached(whenTried: Bool)
 }
 
 /// What is done to a store before anything goes wrong, and while it does.
@@ -97,6 +99,14 @@ package struct Scenario: Hashable, Sendable, CustomStringConvertible {
     Scenario(
       "an emergency", after: [.save(step: 1), .save(step: 2)],
       [.saveEmergency(step: 3), .retain(last: 1), .restart, .save(step: 3), .retain(last: 1)]),
+    Scenario(
+      "a file system without direct writes",
+      after: [.refuseUncached(whenTried: false), .save(step: 1)],
+      [.save(step: 2), .save(step: 3), .retain(last: 1)]),
+    Scenario(
+      "a file system that refuses the first direct write",
+      after: [.refuseUncached(whenTried: true), .save(step: 1)],
+      [.restart, .save(step: 2), .save(step: 3), .retain(last: 1)]),
     Scenario("read", after: [.save(step: 1), .save(step: 2)], [.read]),
     Scenario("verify", after: [.save(step: 1), .save(step: 2)], [.verify]),
     Scenario(

@@ -101,6 +101,12 @@ package final class FileInMemory: StorageBackend {
   package func preallocate(_ descriptor: Descriptor, byteCount: UInt64) throws(StorageError) {
     throw refusal(.preallocate)
   }
+  package func setCaching(_ descriptor: Descriptor, _ caching: Caching) throws(StorageError) {
+    throw refusal(.setCaching)
+  }
+  package func startWriteBack(
+    _ descriptor: Descriptor, _ range: Range<UInt64>
+  ) throws(StorageError) { throw refusal(.startWriteBack) }
   package func truncate(_ descriptor: Descriptor, to byteCount: UInt64) throws(StorageError) {
     throw refusal(.truncate)
   }

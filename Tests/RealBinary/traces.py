@@ -17,12 +17,14 @@ STORAGE_CALLS = (
     "openat,openat2,open,creat,mkdir,mkdirat,close,pread64,preadv,preadv2,read,pwrite64,pwritev,"
     "pwritev2,write,fsync,fdatasync,sync_file_range,syncfs,sync,fallocate,ftruncate,fchmod,flock,"
     "rename,renameat,renameat2,link,linkat,unlink,unlinkat,newfstatat,fstat,statx,fstatfs,statfs,"
-    "getdents64,fadvise64,io_uring_enter"
+    "getdents64,fadvise64,fcntl,io_uring_enter"
 ).split(",")
 
 # Errors report calls by the names of the library's seam. Listing a directory, the C library asks
-# for the status of its descriptor first.
-REPORTED_NAMES = {"newfstatat": ["fstat", "getdents64"], "mkdirat": ["mkdir"]}
+# for the status and the flags of its descriptor first.
+REPORTED_NAMES = {
+    "fcntl": ["fcntl", "getdents64"], "newfstatat": ["fstat", "getdents64"], "mkdirat": ["mkdir"],
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,3 @@
-internal import CheckpointCodecs
 internal import CheckpointFormat
 internal import CheckpointStorage
 
@@ -15,6 +14,8 @@ final class ChunkPipeline {
   private let header: CheckpointHeader
   private let output: SequentialOutput
   private let pool: WorkerPool
+  private let resources: SaveResources
+  private let ring: SlotRing
   private let slots: [EncodingSlot]
   private var current = 0
   private(set) var chunks = ChunkTable()
@@ -25,12 +26,13 @@ final class ChunkPipeline {
 
   init(
     _ tensors: TensorTable, header: CheckpointHeader, compression: Compression,
-    output: SequentialOutput, pool: WorkerPool
+    output: SequentialOutput, pool: WorkerPool, resources: SaveResources
   ) {
     self.tensors = tensors
     self.header = header
     self.output = output
     self.pool = pool
+    self.resources = resources
     // No more than there is to save: small states are saved often, and by many in the tests.
     let capacity = min(
       max(tensors.grid.chunkByteCount, Self.slotByteCountMin),
@@ -38,11 +40,11 @@ final class ChunkPipeline {
     let pieceCountMax = min(Self.slotPieceCountMax, tensors.chunkCount)
     // Two more than threads: one being filled, one being written.
     let count = pool.threadCount == 0 ? 1 : pool.threadCount + 2
-    slots = (0..<count).map { _ in
-      EncodingSlot(
-        capacity: capacity, pieceCountMax: pieceCountMax,
-        encoder: compression.method == .none ? nil : ChunkEncoder(for: header.formatVersion))
-    }
+    ring = resources.takeRing(
+      SlotRing.Shape(
+        count: count, capacity: capacity, pieceCountMax: pieceCountMax,
+        encoding: compression.method == .none ? nil : header.formatVersion))
+    slots = ring.slots
   }
 
   /// Small chunks are collected up to this size and encoded and written together.
@@ -53,6 +55,7 @@ final class ChunkPipeline {
   deinit {
     // After a failure, workers may still be in the slots' buffers.
     for slot in slots { slot.job?.wait() }
+    resources.giveBack(ring)
   }
 
   /// Takes the next bytes of the tensors in the order of the plan.

@@ -1,89 +1,125 @@
 internal import CheckpointFormat
-package import CheckpointStorage
-
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Darwin)
-  internal import Darwin
-#endif
-
-#if Mutants
-  internal import CheckpointMutants
-#endif
+internal import CheckpointStorage
 
 /// A file written from its start to its end, which remembers a failure for ever.
 ///
-/// Only whole blocks are written, each of them once; what is less waits for the rest. A file system
-/// that copies on write (btrfs) may have written a block back before it is filled up, and then asks
-/// for room that was not reserved.
+/// Bytes are collected in buffers of whole blocks, and each block is written once, in order. What is
+/// less waits for the rest: a transfer past the page cache takes whole blocks only, and a file
+/// system that copies on write (btrfs) may have written a block back before it is filled up, and
+/// then asks for room that was not reserved. Large files are written by a thread of their own, one
+/// buffer while the next is filled.
 ///
 /// After a failed write, fsync, close and rename of the truncated file would all succeed. So the
 /// first error stays, every later call throws it again, and nothing is published.
-package final class SequentialOutput {
-  private let backend: any StorageBackend
-  private let descriptor: Descriptor
+final class SequentialOutput {
+  private let resources: SaveResources
+  private let writer: BlockWriter
+  private var buffers: [PageBuffer] = []
+  /// What writes each of the buffers.
+  private var jobs: [Job?] = []
+  private var current = 0
+  /// How much of the current buffer is filled, and how much of each buffer is used.
+  private var filledByteCount = 0
+  private var portionByteCount = 0
+  private var isLarge = false
   /// Bytes accepted so far, which is where the next ones go.
-  package private(set) var byteCount: UInt64 = 0
-  /// Bytes handed to the file system: all that were accepted, up to the last whole block.
-  package private(set) var writtenByteCount: UInt64 = 0
-  /// The begun block.
-  private var tail: [UInt8] = []
-  private var failure: StorageError?
+  private(set) var byteCount: UInt64 = 0
 
-  /// Files have whole ones.
   private static let blockByteCount = Int(Layout.fileAlignment)
 
-  package init(_ backend: any StorageBackend, _ descriptor: Descriptor) {
-    self.backend = backend
-    self.descriptor = descriptor
+  init(_ backend: any StorageBackend, _ descriptor: Descriptor, _ resources: SaveResources) {
+    self.resources = resources
+    writer = BlockWriter(backend, descriptor)
+  }
+
+  deinit { end() }
+
+  /// Bytes that the file system has taken: of all that were accepted, what was not waiting.
+  var writtenByteCount: UInt64 { writer.writtenByteCount }
+
+  /// Decides how the file is written, before its first byte.
+  func begin(fileByteCountMax: UInt64) {
+    let options = resources.options
+    isLarge = fileByteCountMax >= options.largeFileByteCount
+    if isLarge {
+      buffers = resources.takeBuffers()
+      // Of a file that fills few buffers, the first portion is at the disk sooner.
+      let share = Int(clamping: fileByteCountMax / 8) / Self.blockByteCount * Self.blockByteCount
+      portionByteCount = min(options.bufferByteCount, max(share, 1 << 20))
+      writer.expectMuch(isUncached: !resources.isUncachedRefused)
+    } else {
+      portionByteCount = min(options.smallBufferByteCount, Int(fileByteCountMax))
+      buffers = [PageBuffer(byteCount: portionByteCount)]
+    }
+    jobs = buffers.map { _ in nil }
   }
 
   /// Appends `bytes`.
-  package func append(_ bytes: RawSpan) throws(StorageError) {
+  func append(_ bytes: RawSpan) throws(StorageError) {
     try requireSound()
-    let block = Self.blockByteCount
-    let begun = tail.isEmpty ? 0 : min(block - tail.count, bytes.byteCount)
-    hold(bytes.extracting(first: begun))
-    if tail.count == block {
-      let filled = tail
-      try write(filled.rawSpan)
-      tail = []
+    var rest = bytes
+    while !rest.isEmpty {
+      let count = min(rest.byteCount, portionByteCount - filledByteCount)
+      buffers[current].copy(rest.extracting(first: count), to: filledByteCount)
+      filledByteCount += count
+      rest = rest.extracting(droppingFirst: count)
+      if filledByteCount == portionByteCount { try submit() }
     }
-    let whole = (bytes.byteCount - begun) / block * block
-    if whole > 0 { try write(bytes.extracting(begun..<begun + whole)) }
-    hold(bytes.extracting(droppingFirst: begun + whole))
     byteCount += UInt64(bytes.byteCount)
   }
 
-  private func hold(_ bytes: RawSpan) {
-    // SAFETY: the bytes are copied within the call.
-    unsafe bytes.withUnsafeBytes { unsafe tail.append(contentsOf: $0) }
-  }
-
-  private func write(_ blocks: RawSpan) throws(StorageError) {
-    do {
-      try backend.writeAll(descriptor, blocks, at: writtenByteCount)
-    } catch {
-      #if Mutants
-        if Mutant.isActive(.failedWriteForgotten) { throw error }
-      #endif
-      failure = error
-      throw error
-    }
-    writtenByteCount += UInt64(blocks.byteCount)
-  }
-
   /// Appends zeros up to `offset`.
-  package func pad(to offset: UInt64) throws(StorageError) {
+  func pad(to offset: UInt64) throws(StorageError) {
     try append([UInt8](repeating: 0, count: Int(offset - byteCount)).rawSpan)
+  }
+
+  /// Writes what was waiting; when this returns, the file system has taken every whole block.
+  func finish() throws(StorageError) {
+    try submit()
+    waitForWriter()
+    try requireSound()
   }
 
   /// Refuses everything from here on: the file is about to be closed, and its descriptor's number
   /// may soon be another file's.
-  package func end() { failure = failure ?? StorageError(.write, errno: EBADF) }
+  ///
+  /// The memory goes back to the store; a second time nothing is left to do.
+  func end() {
+    writer.end()
+    waitForWriter()
+    if writer.wasUncachedRefused { resources.isUncachedRefused = true }
+    if isLarge, !buffers.isEmpty { resources.giveBack(buffers) }
+    buffers = []
+  }
 
   /// Throws the first failure again.
-  package func requireSound() throws(StorageError) {
-    if let failure { throw failure }
+  func requireSound() throws(StorageError) { try writer.requireSound() }
+
+  /// Has the current buffer written and goes on to the next, which it waits for.
+  private func submit() throws(StorageError) {
+    let byteCount = filledByteCount / Self.blockByteCount * Self.blockByteCount
+    filledByteCount = 0
+    guard byteCount > 0 else { return try requireSound() }
+    let writer = writer
+    // SAFETY: the buffer belongs to the job until `submit` or `waitForWriter` has waited for it.
+    nonisolated(unsafe) let buffer = buffers[current]
+    if isLarge {
+      jobs[current] = resources.writerPool.submit {
+        unsafe buffer.withBytes(first: byteCount) { writer.write($0) }
+      }
+    } else {
+      unsafe buffer.withBytes(first: byteCount) { writer.write($0) }
+    }
+    current = (current + 1) % buffers.count
+    jobs[current]?.wait()
+    jobs[current] = nil
+    try requireSound()
+  }
+
+  private func waitForWriter() {
+    for index in jobs.indices {
+      jobs[index]?.wait()
+      jobs[index] = nil
+    }
   }
 }

@@ -34,7 +34,8 @@ final class TemporaryFile {
 
   /// Creates the file under a random name and locks it against janitors.
   init(
-    step: UInt64, generation: UInt64, permissions: FilePermissions, in directory: StoreDirectory
+    step: UInt64, generation: UInt64, permissions: FilePermissions, in directory: StoreDirectory,
+    resources: SaveResources
   ) throws(CheckpointError) {
     self.directory = directory
     var attempt = 0
@@ -55,7 +56,7 @@ final class TemporaryFile {
         }
       }
     }
-    output = SequentialOutput(directory.backend, descriptor)
+    output = SequentialOutput(directory.backend, descriptor, resources)
     // Without locks (some network file systems) a janitor cannot run either: it needs this lock.
     _ = try? backend.lock(descriptor, .exclusive)
     if permissions.policy == .inherit { try inheritPermissions() }
@@ -65,22 +66,30 @@ final class TemporaryFile {
 
   var path: String { directory.path(of: name) }
 
-  /// Reserves room; if there is not enough, gives it back and lets the writes decide, since
-  /// encoded chunks may need much less.
-  func preallocate(_ byteCount: UInt64) {
+  /// Prepares for the most bytes that may come.
+  ///
+  /// Reserves room; if there is not enough, gives it back and lets the writes decide, since encoded
+  /// chunks may need much less.
+  func begin(byteCountMax: UInt64) {
     do {
-      try backend.preallocate(descriptor, byteCount: byteCount)
+      try backend.preallocate(descriptor, byteCount: byteCountMax)
     } catch {
       // Only advice: a file system that cannot reserve, or has reserved a part, is asked to forget.
       try? backend.truncate(descriptor, to: 0)
     }
+    output.begin(fileByteCountMax: byteCountMax)
   }
 
-  /// Makes the contents durable: releases surplus room, then fsync, then a checked close.
+  /// Makes the contents durable: writes what waits, releases surplus room, then fsync, then a
+  /// checked close.
+  ///
+  /// What was written past the page cache needs the fsync as well: the disk has a cache of its own,
+  /// and the file's length is not on it.
   ///
   /// A failed fsync is never repeated: the kernel may have dropped the pages and would report
   /// success. The only way on is a whole new save.
   func seal(byteCount: UInt64) throws(StorageError) {
+    try output.finish()
     // Reserving room keeps the size; a size that differs means that writes went elsewhere.
     let status = try backend.status(descriptor)
     guard status.byteCount == byteCount else {

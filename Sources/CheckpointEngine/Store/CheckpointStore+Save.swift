@@ -52,7 +52,8 @@ extension CheckpointStore {
     #endif
 
     let temporary = try TemporaryFile(
-      step: step, generation: header.generation, permissions: options.permissions, in: directory)
+      step: step, generation: header.generation, permissions: options.permissions, in: directory,
+      resources: resources)
     let byteCount = try fill(temporary, blueprint, write: write)
     try publish(temporary, as: name, header)
     #if Mutants
@@ -80,11 +81,11 @@ extension CheckpointStore {
       Self.writeError(error, temporary.path, blueprint, output, directory)
     }
     do {
-      temporary.preallocate(blueprint.byteCountMax)
+      temporary.begin(byteCountMax: blueprint.byteCountMax)
       try output.append(blueprint.head.rawSpan)
       let pipeline = ChunkPipeline(
         blueprint.tensors, header: blueprint.header, compression: options.compression,
-        output: output, pool: pool)
+        output: output, pool: pool, resources: resources)
       try write(TensorSink(pipeline, describe: describe))
       // If `write` swallowed an error of the disk, that is what failed, and not the state.
       try output.requireSound()

@@ -21,6 +21,7 @@ public final class CheckpointStore {
 
   package let options: StoreOptions
   let pool: WorkerPool
+  lazy var resources = SaveResources(options.output, beside: pool)
   /// Replaced after a failed fsync of the directory.
   var directory: StoreDirectory
   private let lock: WriterLock?

@@ -1,11 +1,19 @@
 internal import CheckpointStorage
 internal import CheckpointTesting
 
+#if canImport(Darwin)
+  internal import Darwin
+#else
+  internal import Glibc
+#endif
+
 /// The real system calls, some of them left out, and something done after each.
 final class MeddlingBackend: ForwardingBackend {
   /// What a writer leaves out of the protocol.
   enum Writer: String, CaseIterable {
     case ours
+    /// As ours where there are no transfers past the page cache.
+    case oursCached = "ours-cached"
     case noFileSync = "no-file-sync"
     case noDirectorySync = "no-directory-sync"
     case naive
@@ -17,6 +25,11 @@ final class MeddlingBackend: ForwardingBackend {
     /// XFS writes a file's data out when it is cut to its length, which would hide that the sync
     /// is missing.
     var reservesRoom: Bool { self != .naive && self != .noFileSync && self != .retrySync }
+
+    /// Whether it may go past the page cache, or have it written back early.
+    ///
+    /// Both would hide that the sync of the file is missing, or that its error was lost.
+    var isEarly: Bool { self == .ours || self == .oursCached || self == .noDirectorySync }
   }
 
   let base: any StorageBackend = PosixBackend()
@@ -66,7 +79,7 @@ final class MeddlingBackend: ForwardingBackend {
     defer { changed() }
     let isDirectory = directories.withLock { $0.contains(descriptor.rawValue) }
     switch writer {
-    case .ours, .noWriteCheck: try base.sync(descriptor)
+    case .ours, .oursCached, .noWriteCheck: try base.sync(descriptor)
     case .noFileSync: if isDirectory { try base.sync(descriptor) }
     case .noDirectorySync: if !isDirectory { try base.sync(descriptor) }
     case .naive: break
@@ -135,6 +148,17 @@ final class MeddlingBackend: ForwardingBackend {
   }
 
   // MARK: Calls that do not
+
+  func setCaching(_ descriptor: Descriptor, _ caching: Caching) throws(StorageError) {
+    guard writer.isEarly, writer != .oursCached else {
+      throw StorageError(.setCaching, errno: EINVAL)
+    }
+    try base.setCaching(descriptor, caching)
+  }
+
+  func startWriteBack(_ descriptor: Descriptor, _ range: Range<UInt64>) throws(StorageError) {
+    if writer.isEarly { try base.startWriteBack(descriptor, range) }
+  }
 
   func openDirectory(_ path: String) throws(StorageError) -> Descriptor {
     let descriptor = try base.openDirectory(path)

@@ -34,12 +34,14 @@ struct Player {
     defer { marks.write("calls \(backend.count)") }
     do {
       let posix = StorageDevice.posix
-      let store = try CheckpointStore(
-        path, for: .writing,
-        options: StoreOptions(
-          device: StorageDevice(
-            backend: backend, timeSource: posix.timeSource, randomBits: posix.randomBits),
-          chunkByteCount: 16384, threads: 1))
+      var options = StoreOptions(
+        device: StorageDevice(
+          backend: backend, timeSource: posix.timeSource, randomBits: posix.randomBits),
+        chunkByteCount: 16384, threads: 1)
+      // As large files are written, and in several portions.
+      options.output.largeFileByteCount = 0
+      options.output.bufferByteCount = 16384
+      let store = try CheckpointStore(path, for: .writing, options: options)
       if let recovery = try store.recover() {
         store.continueRun(from: recovery.reader, choice: .automatic)
       }

@@ -1,0 +1,125 @@
+internal import CheckpointFormat
+internal import CheckpointStorage
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+#if Mutants
+  internal import CheckpointMutants
+#endif
+
+/// Writes blocks one behind the other, past the page cache if that can be, and remembers a failure
+/// for ever.
+///
+/// Blocks come from one thread at a time; the others may ask how far it is.
+final class BlockWriter: Sendable {
+  private struct State: Sendable {
+    var writtenByteCount: UInt64 = 0
+    var failure: StorageError?
+    var caching = Caching.cached
+    var wasUncachedRefused = false
+    var writesBackEarly = false
+  }
+
+  private let backend: any StorageBackend
+  private let descriptor: Descriptor
+  private let state = Protected(State())
+
+  /// The most that is written through the cache at once: for more, the system takes larger pages,
+  /// and finding those takes it longer than the disk needs.
+  private static let cachedPieceByteCount = 256 << 10
+
+  init(_ backend: any StorageBackend, _ descriptor: Descriptor) {
+    self.backend = backend
+    self.descriptor = descriptor
+  }
+
+  /// Bytes that the file system has taken.
+  var writtenByteCount: UInt64 { state.withLock { $0.writtenByteCount } }
+
+  /// Whether the file system turned out to have no transfers past the cache.
+  var wasUncachedRefused: Bool { state.withLock { $0.wasUncachedRefused } }
+
+  /// Prepares for much: past the cache, or else with the disk at work from the start.
+  ///
+  /// - Parameter isUncached: whether to try at all to go past the cache.
+  func expectMuch(isUncached: Bool) {
+    state.withLock { $0.writesBackEarly = true }
+    if isUncached { setCaching(.uncached) }
+  }
+
+  /// Throws the first failure again.
+  func requireSound() throws(StorageError) {
+    let failure = state.withLock { state in
+      #if Mutants
+        defer { if Mutant.isActive(.failedWriteForgotten) { state.failure = nil } }
+      #endif
+      return state.failure
+    }
+    if let failure { throw failure }
+  }
+
+  /// Refuses everything from here on; what is being written ends first elsewhere.
+  func end() {
+    state.withLock { $0.failure = $0.failure ?? StorageError(.write, errno: EBADF) }
+  }
+
+  /// Writes blocks behind those before, unless something failed; ``requireSound()`` tells.
+  func write(_ blocks: RawSpan) {
+    let start = writtenByteCount
+    var rest = blocks
+    do throws(StorageError) {
+      while !rest.isEmpty {
+        try requireSound()
+        let count = try writeSome(of: rest)
+        rest = rest.extracting(droppingFirst: count)
+      }
+    } catch {
+      return state.withLock { $0.failure = $0.failure ?? error }
+    }
+    let (end, isDue) = state.withLock {
+      ($0.writtenByteCount, $0.writesBackEarly && $0.caching == .cached)
+    }
+    // Only advice: what the disk has not begun by then is left for the sync.
+    if isDue { try? backend.startWriteBack(descriptor, start..<end) }
+  }
+
+  /// One transfer; returns how many bytes it took, which is none after falling back.
+  private func writeSome(of blocks: RawSpan) throws(StorageError) -> Int {
+    let (offset, caching) = state.withLock { ($0.writtenByteCount, $0.caching) }
+    let isUncached = caching == .uncached
+    let piece =
+      isUncached
+      ? blocks : blocks.extracting(first: min(blocks.byteCount, Self.cachedPieceByteCount))
+    let count: Int
+    do {
+      count = try backend.write(descriptor, piece, at: offset)
+    } catch {
+      // Some file systems refuse only here. Once they have taken something, it is an error.
+      guard isUncached, offset == 0, error.errno == EINVAL, setCaching(.cached) else { throw error }
+      state.withLock { $0.wasUncachedRefused = true }
+      return 0
+    }
+    guard count > 0, count <= piece.byteCount else { throw StorageError(.write, errno: EIO) }
+    state.withLock { $0.writtenByteCount += UInt64(count) }
+    // What is left of a begun block cannot go past the cache.
+    if isUncached, count % Int(Layout.fileAlignment) != 0 { setCaching(.cached) }
+    return count
+  }
+
+  /// Whether it could be done; if not, transfers go on as before.
+  @discardableResult
+  private func setCaching(_ caching: Caching) -> Bool {
+    do {
+      try backend.setCaching(descriptor, caching)
+    } catch {
+      if caching == .uncached { state.withLock { $0.wasUncachedRefused = true } }
+      return false
+    }
+    state.withLock { $0.caching = caching }
+    return true
+  }
+}

@@ -1,0 +1,14 @@
+/// In what portions a file is written; the bytes are the same for any.
+package struct OutputOptions: Hashable, Sendable {
+  /// Files that may get this long are written past the page cache where the file system lets us, by
+  /// a thread of their own; others are not worth either.
+  package var largeFileByteCount: UInt64 = 1 << 20
+  /// What is written at once of a large file: whole blocks.
+  package var bufferByteCount = 8 << 20
+  /// Of those, so that one is filled while another is written.
+  package var bufferCount = 2
+  /// What is written at once of any other file: whole blocks.
+  package var smallBufferByteCount = 64 << 10
+
+  package init() {}
+}
