@@ -8,9 +8,13 @@ extension CodecTarget {
       return source.mutate(&input, atMost: source.byteCountMax)
     }
     if source.chance(25) {
-      let (chunk, rawByteCount) = chunk(&source)
-      guard chunk.count + headByteCount <= source.byteCountMax else { return }
-      input = [0] + littleEndian(UInt16(rawByteCount)) + littleEndian(UInt16(chunk.count)) + chunk
+      // Planes of one chunk, and chunks one behind the other, may well have the same code.
+      let shared = block(&source)
+      let (chunk, rawByteCount) = chunk(shared, &source)
+      let before = source.chance(40) ? beginning(shared, &source) : []
+      guard headByteCount + before.count + chunk.count <= source.byteCountMax else { return }
+      input = [0] + littleEndian(UInt16(rawByteCount)) + littleEndian(UInt16(before.count))
+      input += before + chunk
       return
     }
     if source.chance(15) { return source.mutate(0..<headByteCount, of: &input) }
@@ -27,11 +31,11 @@ extension CodecTarget {
   }
 
   /// An intact chunk, and how many bytes it stands for.
-  private static func chunk(_ source: inout MutationSource) -> ([UInt8], Int) {
+  private static func chunk(
+    _ shared: LiteralBlock, _ source: inout MutationSource
+  ) -> ([UInt8], Int) {
     let width = source.pick([1, 1, 1, 2, 2, 4, 8])
     let count = 1 + source.below(source.pick([8, 100, 700, 2000]) / width)
-    // Planes of one chunk may well have the same code.
-    let shared = block(&source)
     let planes = (0..<width).map { _ -> HandMadeChunk.Plane in
       switch source.below(width == 1 ? 7 : 12) {
       case 0: return .stored(bytes(count, of: Set(0...255), &source))
@@ -51,6 +55,14 @@ extension CodecTarget {
     }
     let isRotated = width > 1 && source.chance(50)
     return (HandMadeChunk(isRotated: isRotated, planes).bytes, count * width)
+  }
+
+  /// A chunk whose only stream ends with its head, or a few bytes before or behind that.
+  private static func beginning(
+    _ block: LiteralBlock, _ source: inout MutationSource
+  ) -> [UInt8] {
+    let count = block.head.bitCount / 8 - 1 + source.below(4)
+    return HandMadeChunk([.streams([Array(block.stream([]).prefix(count))])]).bytes
   }
 
   private static func block(_ source: inout MutationSource) -> LiteralBlock {

@@ -21,13 +21,12 @@ enum CodecTarget {
 
   private static func decode(_ source: inout ByteSource) throws -> UInt64 {
     let rawByteCount = Int(source.uint16())
-    let cut = Int(source.uint16())
+    let before = source.bytes(atMost: Int(source.uint16()))
     let stored = source.remaining()
     let decoder = ChunkDecoder()
     var digest = Digest()
     // What came before, also what was refused, must not change what comes of the next chunk.
-    let prefix = Array(stored.prefix(cut % (stored.count + 1)))
-    digest.add(try decode(prefix, rawByteCount, decoder)?.count ?? 0)
+    digest.add(try decode(before, rawByteCount, decoder)?.count ?? 0)
     let raw = try decode(stored, rawByteCount, decoder)
     digest.add(raw ?? [])
     for other in [rawByteCount - 1, rawByteCount + 8] where other >= 0 {
