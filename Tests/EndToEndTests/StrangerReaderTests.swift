@@ -11,24 +11,26 @@ import Testing
 struct StrangerReaderTests {
   private static let tests = URL(filePath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent()
-  private static let fixtures = tests.appending(path: "Fixtures/v1")
 
-  @Test func aReaderWrittenFromTheDocumentAloneAgrees() throws {
-    let data = try Data(contentsOf: Self.fixtures.appending(path: "manifest.json"))
+  @Test(arguments: Version.allCases)
+  func aReaderWrittenFromTheDocumentAloneAgrees(_ version: Version) throws {
+    let data = try Data(contentsOf: Self.fixture("manifest.json", version))
     let manifest = try JSONDecoder().decode(Manifest.self, from: data)
-    #expect(manifest.files.count == 8)
+    #expect(manifest.files.count == (version == .v1 ? 8 : 9))
     for file in manifest.files {
-      guard let result = try read(Self.fixtures.appending(path: file.name)) else { return }
+      guard let result = try read(Self.fixture(file.name, version)) else { return }
       #expect(result.status == 0, "\(file.name): \(result.output)\(result.errors)")
       let answer = try answer(of: result)
+      #expect(answer.header.version == version.rawValue, "\(file.name)")
       #expect(answer.header.holds(file), "\(file.name): \(answer.header)")
       #expect(answer.tensors.map(Tensor.init) == file.tensors.map(Tensor.init), "\(file.name)")
       #expect(answer.metadata.map(\.asInManifest) == file.metadata, "\(file.name)")
     }
   }
 
-  @Test func itTellsAnAliasFromATensorOfTheSameBytes() throws {
-    guard let result = try read(Self.fixtures.appending(path: "smallest.ckpt")) else { return }
+  @Test(arguments: Version.allCases)
+  func itTellsAnAliasFromATensorOfTheSameBytes(_ version: Version) throws {
+    guard let result = try read(Self.fixture("smallest.ckpt", version)) else { return }
     let tensors = try answer(of: result).tensors
     #expect(tensors.map(\.alias) == [nil, nil, nil, nil, "w"])
   }
@@ -56,34 +58,41 @@ struct StrangerReaderTests {
 
   @Test func itReadsTheVectorsOfTheDocument() throws {
     let document = Self.tests.deletingLastPathComponent().appending(path: "docs/format.md").path
-    for (name, tensors) in [("empty", 0), ("tiny", 5)] {
+    for (name, version, tensors) in [("empty", 1, 0), ("tiny", 1, 5), ("tiny2", 2, 5)] {
       guard let result = try python("read_checkpoint.py", ["--vector", name, document]) else {
         return
       }
       #expect(result.status == 0, "\(name): \(result.output)\(result.errors)")
-      #expect(try answer(of: result).tensors.count == tensors)
+      let answer = try answer(of: result)
+      #expect(answer.header.version == version && answer.tensors.count == tensors, "\(name)")
     }
   }
 
-  @Test func itRefusesAFlipOfEveryByteAndEveryCut() throws {
-    let smallest = Self.fixtures.appending(path: "smallest.ckpt").path
+  @Test(arguments: Version.allCases)
+  func itRefusesAFlipOfEveryByteAndEveryCut(_ version: Version) throws {
+    let smallest = Self.fixture("smallest.ckpt", version).path
     guard let result = try python("flip_every_byte.py", [smallest]) else { return }
     #expect(result.status == 0, "\(result.output)\(result.errors)")
   }
 
-  @Test func itSaysDamagedAndNewerApart() throws {
+  @Test(arguments: Version.allCases)
+  func itSaysDamagedAndNewerApart(_ version: Version) throws {
     let program = try TrainingProgram()
     defer { program.remove() }
     let copy = program.directory.appending(path: "copy.ckpt")
-    let bytes = [UInt8](try Data(contentsOf: Self.fixtures.appending(path: "chunks.ckpt")))
-    // The version, without and with a checksum that fits; a chunk.
-    var version = bytes
-    version[12] = 2
-    var newer = version
-    newer.replaceSubrange(60..<64, with: Self.checksum(of: newer[0..<60]))
+    let bytes = [UInt8](try Data(contentsOf: Self.fixture("chunks.ckpt", version)))
+    // A later version, without and with a checksum that fits; the other version, whose checksums
+    // are not those of this file; a chunk.
+    var later = bytes
+    later[12] = 3
+    let newer = Self.withChecksumOfTheFileStart(later)
+    var other = bytes
+    other[12] = version == .v1 ? 2 : 1
+    other = Self.withChecksumOfTheFileStart(other)
     var chunk = bytes
     chunk[bytes.count / 2] ^= 4
-    for (changed, status) in [(version, 1), (newer, 3), (chunk, 1), (Array(bytes.dropLast()), 1)] {
+    let cut = Array(bytes.dropLast())
+    for (changed, status) in [(later, 1), (newer, 3), (other, 1), (chunk, 1), (cut, 1)] {
       try Data(changed).write(to: copy)
       guard let result = try read(copy) else { return }
       #expect(result.status == Int32(status), "\(result.output)\(result.errors)")
@@ -93,6 +102,16 @@ struct StrangerReaderTests {
   }
 
   // MARK: The reader
+
+  /// A version of the format, and the folder of its fixtures.
+  enum Version: Int, CaseIterable {
+    case v1 = 1
+    case v2 = 2
+  }
+
+  private static func fixture(_ name: String, _ version: Version) -> URL {
+    tests.appending(path: "Fixtures/\(version)/\(name)")
+  }
 
   private func read(_ file: URL) throws -> TrainingProgram.Result? {
     try python("read_checkpoint.py", [file.path])
@@ -115,6 +134,10 @@ struct StrangerReaderTests {
     try JSONDecoder().decode(Answer.self, from: Data(result.output.utf8))
   }
 
+  private static func withChecksumOfTheFileStart(_ bytes: [UInt8]) -> [UInt8] {
+    bytes[0..<60] + checksum(of: bytes[0..<60]) + bytes[64...]
+  }
+
   /// The CRC-32 of section 3, bit by bit: the library's own is not asked.
   private static func checksum(of bytes: ArraySlice<UInt8>) -> [UInt8] {
     var crc = UInt32.max
@@ -131,6 +154,7 @@ struct StrangerReaderTests {
 /// What `read_checkpoint.py` prints.
 private struct Answer: Decodable {
   struct Header: Decodable {
+    var version: Int
     var generation, step, supersededGeneration: UInt64
     var savedAt: Int64
     var checkpoint, run, parent, writer: String

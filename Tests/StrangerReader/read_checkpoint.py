@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Reads and fully verifies a checkpoint file of format version 1.
+"""Reads and fully verifies a checkpoint file of format versions 1 and 2.
 
 Written from docs/format.md alone, without the library: a test that the document suffices. The
 numbers after § are its sections. Python 3, standard library only.
 
     read_checkpoint.py FILE
-    read_checkpoint.py --vector NAME FORMAT.MD   a test vector of §14: empty, tiny
+    read_checkpoint.py --vector NAME FORMAT.MD   a test vector of §14: empty, tiny, tiny2
 
 Prints one JSON document. Exit status: 0 intact; 1 damaged, incomplete, over limit or no
 checkpoint; 2 wrong usage or the file cannot be read; 3 unsupported version or read feature.
@@ -16,7 +16,10 @@ import io
 import json
 import struct
 import sys
-import zlib
+
+import checksums
+import chunk_codecs
+from refusal import Refused, need, zero
 
 # §11, the default limits
 TENSORS, CHUNKS, CHUNK_SIZE = 1048576, 4194304, 67108864
@@ -39,25 +42,8 @@ TYPES = {1: "bool", 2: "int64", 3: "uint64", 4: "float64", 5: "string", 6: "byte
 ONLY_TYPE = {1: 4, 3: 2}  # §8.4: a metric is a float64, a version of state an int64
 
 
-class Refused(Exception):
-    """§3: kind of violation, what, offset."""
-
-
-def need(condition, what, offset, kind="damaged"):
-    if not condition:
-        raise Refused(kind, what, offset)
-
-
 def align64(n):  # §2
     return (n + 63) & ~63
-
-
-def zero(data, what, offset):  # §3
-    need(not any(data), f"{what}: not zero", offset)
-
-
-def checked(data, expected, what, offset):  # §3
-    need(zlib.crc32(data) == expected, f"checksum of the {what}", offset)
 
 
 def text(data, what, offset, clean):  # §3
@@ -76,6 +62,7 @@ class Source:
     def __init__(self, file):
         self.file = file
         self.length = file.seek(0, io.SEEK_END)
+        self.checksum = checksums.crc32  # until the version is known: that of the file start (§3)
 
     def read(self, offset, length, what):
         need(offset + length <= self.length, f"{what} beyond the end", offset, "incomplete")
@@ -84,17 +71,21 @@ class Source:
         need(len(data) == length, f"{what} could not be read whole", offset, "incomplete")
         return data
 
+    def check(self, data, expected, what, offset):  # §3
+        need(self.checksum(data) == expected, f"checksum of the {what}", offset)
+
 
 def read_file_start(source):  # §4, the checks in the order it gives
     need(source.read(0, 8, "magic number") == MAGIC, "magic number", 0, "no checkpoint")
     data = source.read(0, 64, "file start")
-    checked(data[:60], struct.unpack_from("<I", data, 60)[0], "file start", 60)
+    source.check(data[:60], struct.unpack_from("<I", data, 60)[0], "file start", 60)
     length, version, features, preserve, generation = struct.unpack_from("<IIQQQ", data, 8)
     zero(data[56:60], "file start", 56)
     need(1 <= generation <= COUNTER, "generation", 32)
-    need(version == 1, f"format version {version}", 12, "unsupported")
+    need(version in checksums.OF_VERSION, f"format version {version}", 12, "unsupported")
     need(features == 0, f"read features {features:#x}", 16, "unsupported")
     need(length == HEADER, "header length", 8)
+    source.checksum = checksums.OF_VERSION[version]
     return {"version": version, "readFeatures": features, "preserveFeatures": preserve,
             "generation": generation, "save": data[40:56].hex()}
 
@@ -104,7 +95,7 @@ def read_header(source):  # §5
     whole = source.length >= 8192 and source.length % 4096 == 0
     need(whole, "length of the file", source.length, "incomplete")  # §10
     data = source.read(0, HEADER, "header")
-    checked(data[:4092], struct.unpack_from("<I", data, 4092)[0], "header", 4092)
+    source.check(data[:4092], struct.unpack_from("<I", data, 4092)[0], "header", 4092)
     step, saved_at, superseded, chunk_size, count, writer = struct.unpack_from("<QqQIII", data, 112)
     need(step <= COUNTER, "step", 112, "over limit")
     need(superseded <= COUNTER, "superseded generation", 128, "over limit")
@@ -134,7 +125,7 @@ def read_trailer(source, save, header_checksum):  # §9
     base = source.length - TRAILER
     data = source.read(base, TRAILER, "trailer")
     need(data[1016:] == MAGIC[::-1], "magic number at the end", base + 1016, "incomplete")
-    checked(data[:1012], struct.unpack_from("<I", data, 1012)[0], "trailer", base + 1012)
+    source.check(data[:1012], struct.unpack_from("<I", data, 1012)[0], "trailer", base + 1012)
     count, _, length = struct.unpack_from("<IIQ", data, 768)
     need(length == source.length, "length of the file", base + 776, "incomplete")
     need(4 <= count <= 24, "number of sections", base + 768)
@@ -271,31 +262,22 @@ def expected_chunks(tensors, chunk_size):  # §6.4: (tensor, chunk, raw length) 
                 yield number, chunk, min(chunk_size, tensor["bytes"] - chunk * chunk_size)
 
 
-def check_chunk_table(rows, base, table_length, end, tensors, chunk_size):  # §8.3
-    place = align64(4096 + FRONT_HEAD + table_length)
+def check_chunk_table(rows, base, table_length, end, tensors, header):  # §8.3
+    place, chunk_size = align64(4096 + FRONT_HEAD + table_length), header["chunkByteCount"]
+    codecs = chunk_codecs.OF_VERSION[header["version"]]
     for row, (number, chunk, raw_size) in enumerate(expected_chunks(tensors, chunk_size)):
         at = base + 40 * row
         offset, *identity, size, stored, raw, codec, zeros = ROW.unpack_from(rows, 40 * row)
         need(offset == place, "offset of a frame", at)
         need(identity == [number, chunk, raw_size], "row of the chunk table", at + 8)
-        need(codec <= 1, "codec", at + 32)
+        need(codec in codecs, "codec", at + 32)
         legal = size == raw_size if codec == 0 else 1 <= size < raw_size  # §7.3
         need(legal, "stored length", at + 20)
-        need(codec == 1 or stored == raw, "the two checksums of a stored chunk", at + 24)
+        need(codec != 0 or stored == raw, "the two checksums of a stored chunk", at + 24)
         need(zeros == 0, "row of the chunk table: not zero", at + 36)
         place = align64(place + FRAME + size)
         need(place <= end, "the chunks reach into the sections", at)
     need(place == end, "the chunks do not end at the first section", base)
-
-
-def inflate(stored, raw_size, offset):  # §7.3, never more than one byte beyond the raw length
-    decoder = zlib.decompressobj(-15)
-    try:
-        raw = decoder.decompress(stored, raw_size + 1)
-    except zlib.error as error:
-        raise Refused("damaged", f"DEFLATE stream: {error}", offset) from error
-    need(decoder.eof and not decoder.unused_data and len(raw) == raw_size, "DEFLATE end", offset)
-    return raw
 
 
 def check_chunks(source, rows, save, tensors, chunk_size):  # §7, and the hashes to print
@@ -304,15 +286,15 @@ def check_chunks(source, rows, save, tensors, chunk_size):  # §7, and the hashe
         offset, _, _, _, size, stored_sum, raw_sum, codec, _ = ROW.unpack_from(rows, 40 * row)
         frame = struct.pack("<4sI16sIIQIIIII", b"CHNK", codec, save, number, chunk,
                             chunk * chunk_size, raw_size, size, stored_sum, raw_sum, 0)
-        frame += struct.pack("<I", zlib.crc32(frame))
+        frame += struct.pack("<I", source.checksum(frame))
         need(source.read(offset, FRAME, "frame") == frame, "frame", offset)
         at = offset + FRAME
         data = source.read(at, size, "chunk")
-        identity = zlib.crc32(save + struct.pack("<III", number, chunk, raw_size))  # §7.2
-        need(zlib.crc32(data, identity) == stored_sum, "stored checksum of a chunk", at)
-        if codec == 1:
-            data = inflate(data, raw_size, at)
-            need(zlib.crc32(data, identity) == raw_sum, "raw checksum of a chunk", at)
+        identity = source.checksum(save + struct.pack("<III", number, chunk, raw_size))  # §7.2
+        need(source.checksum(data, identity) == stored_sum, "stored checksum of a chunk", at)
+        if codec != 0:
+            data = chunk_codecs.DECODERS[codec](data, raw_size, at)
+            need(source.checksum(data, identity) == raw_sum, "raw checksum of a chunk", at)
         end = at + size
         zero(source.read(end, align64(end) - end, "padding"), "padding behind a chunk", end)
         hashes[number].update(data)
@@ -325,7 +307,7 @@ def check_front_table(source, save, table, expected):  # §6.1
     need(head[:4] == b"FRNT", "magic number of the front table", 4096)
     need(length == len(table), "length in the front table", 4104)
     body = source.read(4096 + FRONT_HEAD, length, "front table")
-    need(zlib.crc32(body, zlib.crc32(head[8:])) == checksum, "checksum of the front table", 4100)
+    source.check(head[8:] + body, checksum, "front table", 4100)
     need(checksum == expected, "checksum of the front table in the trailer", 4100)
     need(head[16:] == save, "save identifier of the front table", 4112)
     need(body == table, "the two tensor tables differ", 4128)
@@ -342,7 +324,7 @@ def verify(file):  # §10: Open, then level full
     parts = []
     for kind, offset, size, checksum in sections:
         data = source.read(offset, size, "section")
-        checked(data, checksum, f"section of kind {kind}", offset)
+        source.check(data, checksum, f"section of kind {kind}", offset)
         if len(parts) < 4:  # the others are unknown, but must be whole (§12)
             parts.append(data)
     table, order, rows, data = parts
@@ -350,7 +332,7 @@ def verify(file):  # §10: Open, then level full
     check_name_order(order, sections[1][1], tensors)
     metadata = read_metadata(data, sections[3][1])
     need(len(rows) == 40 * chunks, "length of the chunk table", sections[2][1])
-    check_chunk_table(rows, sections[2][1], len(table), sections[0][1], tensors, chunk_size)
+    check_chunk_table(rows, sections[2][1], len(table), sections[0][1], tensors, header)
     check_front_table(source, save, table, front_checksum)
     hashes = check_chunks(source, rows, save, tensors, chunk_size)
     ends = [section[1] for section in sections[1:]] + [source.length - TRAILER]
@@ -373,7 +355,7 @@ def vector(name, document):  # §14: rebuilds the bytes of a block of hex lines
     for line in lines:
         at, data = int(line[:8], 16), bytes.fromhex(line[10:57])
         result[at:at + len(data)] = data
-    need((len(result), zlib.crc32(result)) == (int(length), int(crc, 16)), "vector", 0)
+    need((len(result), checksums.crc32(result)) == (int(length), int(crc, 16)), "vector", 0)
     return io.BytesIO(result)
 
 

@@ -86,9 +86,11 @@ package final class PlaneEncoder {
     guard count >= Self.codedByteCountMin else { return nil }
     var layout = layout
     var samples = unsafe samples(raw, layout, count)
-    if layout.isRotated, samples[0].isBit {
+    if layout.isRotated, samples[0].isBit || samples[0].hasOneParity {
       // The mantissa ends with zeros, and the sign would have a plane for itself: with the end of a block,
-      // codes for two bytes take one and a half bits. Beside the exponent it takes one.
+      // codes for two bytes take one and a half bits, and beside the exponent it takes one. Or there is one
+      // sign, as in second moments: it would leave a plane of seven bits to be coded for the eighth, which
+      // the last bit of the exponent takes up as well.
       layout.isRotated = false
       unsafe samples = self.samples(raw, layout, count)
     }

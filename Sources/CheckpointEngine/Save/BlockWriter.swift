@@ -18,6 +18,7 @@ internal import CheckpointStorage
 final class BlockWriter: Sendable {
   private struct State: Sendable {
     var writtenByteCount: UInt64 = 0
+    var writingNanoseconds: UInt64 = 0
     var failure: StorageError?
     var caching = Caching.cached
     var wasUncachedRefused = false
@@ -26,19 +27,26 @@ final class BlockWriter: Sendable {
 
   private let backend: any StorageBackend
   private let descriptor: Descriptor
+  private let now: @Sendable () -> UInt64
   private let state = Protected(State())
 
   /// The most that is written through the cache at once: for more, the system takes larger pages,
   /// and finding those takes it longer than the disk needs.
   private static let cachedPieceByteCount = 256 << 10
 
-  init(_ backend: any StorageBackend, _ descriptor: Descriptor) {
+  init(
+    _ backend: any StorageBackend, _ descriptor: Descriptor, now: @escaping @Sendable () -> UInt64
+  ) {
     self.backend = backend
     self.descriptor = descriptor
+    self.now = now
   }
 
   /// Bytes that the file system has taken.
   var writtenByteCount: UInt64 { state.withLock { $0.writtenByteCount } }
+
+  /// How long the file system took for them.
+  var writingNanoseconds: UInt64 { state.withLock { $0.writingNanoseconds } }
 
   /// Whether the file system turned out to have no transfers past the cache.
   var wasUncachedRefused: Bool { state.withLock { $0.wasUncachedRefused } }
@@ -70,6 +78,7 @@ final class BlockWriter: Sendable {
   /// Writes blocks behind those before, unless something failed; ``requireSound()`` tells.
   func write(_ blocks: RawSpan) {
     let start = writtenByteCount
+    let time = now()
     var rest = blocks
     do throws(StorageError) {
       while !rest.isEmpty {
@@ -80,8 +89,10 @@ final class BlockWriter: Sendable {
     } catch {
       return state.withLock { $0.failure = $0.failure ?? error }
     }
-    let (end, isDue) = state.withLock {
-      ($0.writtenByteCount, $0.writesBackEarly && $0.caching == .cached)
+    let elapsed = now() - time
+    let (end, isDue) = state.withLock { state in
+      state.writingNanoseconds += elapsed
+      return (state.writtenByteCount, state.writesBackEarly && state.caching == .cached)
     }
     // Only advice: what the disk has not begun by then is left for the sync.
     if isDue { try? backend.startWriteBack(descriptor, start..<end) }

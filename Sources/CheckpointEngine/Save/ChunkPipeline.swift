@@ -19,13 +19,15 @@ final class ChunkPipeline {
   private let slots: [EncodingSlot]
   private var current = 0
   private(set) var chunks = ChunkTable()
+  /// How long the threads were at encoding, added up; nil if chunks are stored.
+  private(set) var encodingNanoseconds: UInt64?
   /// The tensor whose bytes come next, and how many of them have come.
   private var tensor = 0
   private var tensorByteCount: UInt64 = 0
   private var chunkBytesMissing = 0
 
   init(
-    _ tensors: TensorTable, header: CheckpointHeader, compression: Compression,
+    _ tensors: TensorTable, header: CheckpointHeader, encodes: Bool,
     output: SequentialOutput, pool: WorkerPool, resources: SaveResources
   ) {
     self.tensors = tensors
@@ -43,8 +45,9 @@ final class ChunkPipeline {
     ring = resources.takeRing(
       SlotRing.Shape(
         count: count, capacity: capacity, pieceCountMax: pieceCountMax,
-        encoding: compression.method == .none ? nil : header.formatVersion))
+        encoding: encodes ? header.formatVersion : nil))
     slots = ring.slots
+    encodingNanoseconds = encodes ? 0 : nil
   }
 
   /// Small chunks are collected up to this size and encoded and written together.
@@ -151,7 +154,8 @@ final class ChunkPipeline {
     guard !slots[current].pieces.isEmpty else { return }
     // SAFETY: the slot belongs to the job until `nextSlot` or `deinit` has waited for it.
     nonisolated(unsafe) let slot = slots[current]
-    unsafe slot.job = pool.submit { unsafe slot.encode() }
+    let now = resources.now
+    unsafe slot.job = pool.submit { unsafe slot.encode(now) }
   }
 
   /// Moves to the next slot of the ring, which holds the oldest chunks; writes and empties it.
@@ -160,6 +164,7 @@ final class ChunkPipeline {
     let slot = slots[current]
     guard let job = slot.job else { return }
     job.wait()
+    encodingNanoseconds? += slot.encodingNanoseconds
     let base = output.byteCount
     try slot.withOutput { (bytes) throws(StorageError) in try output.append(bytes) }
     for var entry in slot.encodedEntries {

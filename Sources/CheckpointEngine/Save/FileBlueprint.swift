@@ -13,6 +13,8 @@ package struct FileBlueprint {
   package let frontTableChecksum: UInt32
   /// The most bytes the file can have: as long as if no chunk were encoded.
   package let byteCountMax: UInt64
+  /// Bytes of all tensors before encoding; aliases count once.
+  let stateByteCount: UInt64
 
   /// Lays out a file; throws ``CheckpointError/Code/overLimit`` for what readers would refuse.
   package init(
@@ -23,6 +25,7 @@ package struct FileBlueprint {
     tensors = parts.tensors
     metadata = parts.metadata
     byteCountMax = try parts.byteCountMax(limits)
+    stateByteCount = plan.byteCount
     tensorTable = tensors.encoded
     do {
       nameOrder = try NameOrder(of: tensors).encoded

@@ -11,6 +11,10 @@ final class SaveResources {
   let options: OutputOptions
   /// The thread that writes large files; none if nothing runs beside the caller.
   let writerPool: WorkerPool
+  /// A clock that never goes back.
+  let now: @Sendable () -> UInt64
+  /// How fast coder and disk were.
+  var pace = SavePace()
   /// Whether the file system is known to have no transfers past the page cache.
   var isUncachedRefused = false
 
@@ -20,8 +24,10 @@ final class SaveResources {
   /// - Parameters:
   ///   - options: How files are written.
   ///   - pool: The threads that encode.
-  init(_ options: OutputOptions, beside pool: WorkerPool) {
+  ///   - now: A clock in nanoseconds that never goes back.
+  init(_ options: OutputOptions, beside pool: WorkerPool, now: @escaping @Sendable () -> UInt64) {
     self.options = options
+    self.now = now
     writerPool = WorkerPool(threadCount: min(pool.threadCount, 1))
   }
 

@@ -29,13 +29,16 @@ final class SequentialOutput {
 
   init(_ backend: any StorageBackend, _ descriptor: Descriptor, _ resources: SaveResources) {
     self.resources = resources
-    writer = BlockWriter(backend, descriptor)
+    writer = BlockWriter(backend, descriptor, now: resources.now)
   }
 
   deinit { end() }
 
   /// Bytes that the file system has taken: of all that were accepted, what was not waiting.
   var writtenByteCount: UInt64 { writer.writtenByteCount }
+
+  /// How long the file system took for them.
+  var writingNanoseconds: UInt64 { writer.writingNanoseconds }
 
   /// Decides how the file is written, before its first byte.
   func begin(fileByteCountMax: UInt64) {

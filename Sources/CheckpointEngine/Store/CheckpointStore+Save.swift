@@ -84,8 +84,8 @@ extension CheckpointStore {
       temporary.begin(byteCountMax: blueprint.byteCountMax)
       try output.append(blueprint.head.rawSpan)
       let pipeline = ChunkPipeline(
-        blueprint.tensors, header: blueprint.header, compression: options.compression,
-        output: output, pool: pool, resources: resources)
+        blueprint.tensors, header: blueprint.header, encodes: encodes, output: output, pool: pool,
+        resources: resources)
       try write(TensorSink(pipeline, describe: describe))
       // If `write` swallowed an error of the disk, that is what failed, and not the state.
       try output.requireSound()
@@ -96,13 +96,31 @@ extension CheckpointStore {
       try pipeline.finish()
       try output.appendIndex(of: blueprint, chunks: pipeline.chunks)
       try output.requireSound()
+      let start = resources.now()
       try temporary.seal(byteCount: output.byteCount)
+      resources.pace.note(
+        SavePace.Sample(
+          stateByteCount: blueprint.stateByteCount,
+          encodingNanoseconds: pipeline.encodingNanoseconds, fileByteCount: output.byteCount,
+          writingNanoseconds: output.writingNanoseconds + resources.now() - start))
       return output.byteCount
     } catch {
       // Described first: removing the file changes how much is free.
       let described = (error as? StorageError).map(describe) ?? error
       temporary.abandon()
       throw described
+    }
+  }
+
+  /// Whether the next save encodes its chunks.
+  private var encodes: Bool {
+    switch options.compression.method {
+    case .none: false
+    case .always: true
+    case .automatic:
+      // Version 1 is for those who read it; it has no fast coder to choose.
+      options.formatVersion == .v1
+        || resources.pace.encodingPays(threadCount: max(1, pool.threadCount))
     }
   }
 

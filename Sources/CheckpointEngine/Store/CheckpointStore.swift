@@ -21,7 +21,8 @@ public final class CheckpointStore {
 
   package let options: StoreOptions
   let pool: WorkerPool
-  lazy var resources = SaveResources(options.output, beside: pool)
+  lazy var resources = SaveResources(
+    options.output, beside: pool, now: options.device.timeSource.monotonic)
   /// Replaced after a failed fsync of the directory.
   var directory: StoreDirectory
   private let lock: WriterLock?
