@@ -29,9 +29,13 @@ extension CheckpointManager {
     validating validation: ResumeValidation<Trainer>? = nil
   ) throws -> ResumeResult {
     settle()
-    let estimate = try requireSpace(for: trainer)
+    // Asked once: what is looked for is also what is restored.
+    let description = looksForSpace ? try StatePlanning.describe(trainer) : nil
+    var estimate: SpaceEstimate?
+    if let description { estimate = try requireSpace(for: description.plan) }
     let terms = RestoreTerms(strictness: strictness, contract: contract, check: check)
-    let plan = ResumePlan(terms: terms, damaged: damaged, validation: validation)
+    let plan = ResumePlan(
+      terms: terms, damaged: damaged, validation: validation, description: description)
     var result = try resume(&trainer, from: source, plan)
     result.space = estimate
     events.emit(.resumed(result))
@@ -158,7 +162,7 @@ extension CheckpointManager {
   ) throws -> Restored? {
     var rejected: [String: CheckpointError] = [:]
     // Made before anything is restored: half a restore may change what the trainer would save.
-    let restoration = try Restoration(of: trainer, plan.terms.strictness)
+    let restoration = try Restoration(of: trainer, plan.terms.strictness, plan.description)
     let check = { (reader: CheckpointReader) throws(CheckpointError) in
       try restoration.check(reader)
       try plan.terms.requireContract(reader)
@@ -196,7 +200,7 @@ extension CheckpointManager {
     if let other = try otherStore(at: path) {
       return try resume(&trainer, .latest, of: other, .deliberate, plan)
     }
-    let restoration = try Restoration(of: trainer, plan.terms.strictness)
+    let restoration = try Restoration(of: trainer, plan.terms.strictness, plan.description)
     let reader = try verifiedFile(at: path) { (reader) throws(CheckpointError) in
       try restoration.check(reader)
       try plan.terms.requireContract(reader)
@@ -258,6 +262,8 @@ private struct ResumePlan<Trainer> {
   let terms: RestoreTerms
   var damaged = DamagedPolicy.leave
   var validation: ResumeValidation<Trainer>?
+  /// What the trainer would save, if it was asked already.
+  var description: StateDescription?
 
   /// Whether an older checkpoint may be tried after an error of a restore; not if the error is one of
   /// another file that the program has read.

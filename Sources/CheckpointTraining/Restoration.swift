@@ -27,19 +27,29 @@ struct RestoreTerms {
 /// Restores one trainer, from another candidate if the first turns out to be damaged on the way.
 final class Restoration {
   /// What the trainer would have saved before anything was restored.
-  private let plan: SavePlan
-  private let migrations: DeclaredMigrations
+  private let description: StateDescription
   private let strictness: RestoreStrictness
   /// What of the trainer stays, or may.
   private let live: LiveState?
   /// What was compared last: it is compared before it is restored.
   private var compared: (reader: CheckpointReader, offer: StateOffer)?
   /// What failed attempts may have changed in the trainer, and the file it came from.
-  private var spoiled: (path: String, tensors: Set<StateName>, values: Set<StateName>)?
+  private var spoiled: (path: String, usages: [StateUsage])?
 
-  init(of trainer: some Checkpointable, _ strictness: RestoreStrictness) throws {
-    (plan, migrations) = try StatePlanning.describe(trainer)
+  private var plan: SavePlan { description.plan }
+
+  /// - Parameters:
+  ///   - trainer: Is asked what it would save.
+  ///   - strictness: How much is restored.
+  ///   - known: The trainer's answer, if it was asked already.
+  /// - Throws: What the trainer's `save(to:)` throws.
+  init(
+    of trainer: some Checkpointable, _ strictness: RestoreStrictness,
+    _ known: StateDescription? = nil
+  ) throws {
+    description = try known ?? StatePlanning.describe(trainer)
     self.strictness = strictness
+    let plan = description.plan
     if let selection = strictness.selection, strictness.isLenient || !selection.isEverything {
       live = try LiveState(of: trainer, plan) { [strictness] name in
         strictness.isLenient || !selection.contains(name)
@@ -66,13 +76,16 @@ final class Restoration {
     var table = StateTable(reader)
     // Of a part, only the versions of that matter.
     if live == nil { try StateComparison.requireNotNewer(plan, table) }
-    try migrations.apply(to: &table, where: wantedScopes(table))
+    try description.migrations.apply(to: &table, where: wantedScopes(table))
     var offer = StateOffer(table)
     guard let selection = strictness.selection else { return offer }
     if let live {
       try offer.narrow(to: selection, plan, live, isLenient: strictness.isLenient)
     } else {
-      offer.report.restored = plan.stateNames.filter(table.contains)
+      // As a rule all tensors are there: then only values need to be looked up.
+      let count = table.tensors.equal(plan) ? plan.entries.count : 0
+      let names = plan.stateNames
+      offer.report.restored = names[..<count] + names[count...].filter { table.contains($0) }
     }
     try StateComparison.requireMatch(plan, offer.table)
     return offer
@@ -112,10 +125,7 @@ final class Restoration {
 
   /// Notes what an attempt may have changed in the trainer.
   private func note(_ usage: StateUsage, of reader: CheckpointReader) {
-    spoiled = (
-      reader.path, usage.begunTensors.union(spoiled?.tensors ?? []),
-      usage.values.union(spoiled?.values ?? [])
-    )
+    spoiled = (reader.path, (spoiled?.usages ?? []) + [usage])
   }
 
   /// Throws if something of a candidate that was given up is still in the trainer.
@@ -123,9 +133,11 @@ final class Restoration {
     by usage: StateUsage, _ reader: CheckpointReader
   ) throws(CheckpointError) {
     guard let spoiled else { return }
-    let left =
-      spoiled.tensors.subtracting(usage.tensors).map(\.text)
-      + spoiled.values.subtracting(usage.values).map(\.text)
+    let (tensors, values) = (usage.tensors.names, usage.values)
+    let left = spoiled.usages.flatMap { begun in
+      begun.begunTensors.names.subtracting(tensors).map(\.text)
+        + begun.values.subtracting(values).map(\.text)
+    }
     guard let example = left.min() else { return }
     throw CheckpointError(
       .incompatibleState,

@@ -70,7 +70,11 @@ extension CheckpointManager {
   ///   not tell, `.overLimit` if such a state cannot be saved.
   public func estimateSpace(for state: some Checkpointable) throws -> SpaceEstimate {
     settle()
-    let size = try store.byteCountMax(of: StatePlanning.plan(state))
+    return try estimateSpace(for: StatePlanning.plan(state))
+  }
+
+  private func estimateSpace(for plan: SavePlan) throws(CheckpointError) -> SpaceEstimate {
+    let size = try store.byteCountMax(of: plan)
     let kept = keeping.boundedCount
     var total = size.multipliedReportingOverflow(by: UInt64(kept ?? keeping.countAtLeast))
     if total.overflow { total.partialValue = .max }
@@ -86,13 +90,18 @@ extension CheckpointManager {
       availableByteCount: try store.availableByteCount())
   }
 
-  /// Looks for room, as far as that was asked for; throws if there is too little and that was asked for.
-  func requireSpace(for state: some Checkpointable) throws -> SpaceEstimate? {
-    guard space.preflight != .off, store.isWritable else { return nil }
+  /// Whether room is looked for before anything is restored or begun.
+  var looksForSpace: Bool { space.preflight != .off && store.isWritable }
+
+  /// Looks for room; throws if there is too little and that was asked for.
+  ///
+  /// - Returns: What is needed; nil if that cannot be told.
+  func requireSpace(for plan: SavePlan) throws(CheckpointError) -> SpaceEstimate? {
     let estimate: SpaceEstimate
     do {
-      estimate = try estimateSpace(for: state)
-    } catch let error as CheckpointError where error.code == .unreadable {
+      estimate = try estimateSpace(for: plan)
+    } catch {
+      guard error.code == .unreadable else { throw error }
       events.emit(.warning("How much room there is cannot be told. \(error.message)"))
       return nil
     }

@@ -7,20 +7,25 @@ struct StateComparison {
   private let table: StateTable
   /// The scopes that program and checkpoint both have, and whether the checkpoint's is older.
   private let isOlder: [StateName: Bool]
-  /// The place of each name in the plan.
+  /// The place of each name in the plan, where names are compared.
   private let plannedNumbers: [StateName: Int]
   private var findings: [String] = []
 
   /// Throws `.incompatibleState` if a scope was saved by a newer version of the program.
   static func requireNotNewer(_ plan: SavePlan, _ table: StateTable) throws(CheckpointError) {
-    _ = try StateComparison(plan, table)
+    _ = try olderScopes(plan, table)
   }
 
   /// Throws `.incompatibleState` listing every difference.
   static func requireMatch(_ plan: SavePlan, _ table: StateTable) throws(CheckpointError) {
-    var comparison = try StateComparison(plan, table)
-    comparison.compareTensors()
-    comparison.compareTies()
+    let isOlder = try olderScopes(plan, table)
+    // As a rule they are what they were when they were saved: nothing has to be looked up.
+    let isSame = table.tensors.equal(plan)
+    var comparison = StateComparison(plan, table, isOlder, numbers: isSame ? [:] : plan.numbers)
+    if !isSame {
+      comparison.compareTensors()
+      comparison.compareTies()
+    }
     comparison.compareValues()
     guard !comparison.findings.isEmpty else { return }
     throw error(table, "does not fit the program, and nothing was restored", comparison.findings)
@@ -37,30 +42,48 @@ struct StateComparison {
   static func requireComplete(
     _ usage: StateUsage, _ plan: SavePlan, _ table: StateTable, besides left: Set<StateName>
   ) throws(CheckpointError) {
-    let comparison = try StateComparison(plan, table)
     // Reading any name of a tied tensor reads its bytes.
-    let readNumbers = Set(usage.tensors.compactMap { table.tensors[$0]?.savedNumber })
-    let readRoots = Set(usage.tensors.compactMap { comparison.root(of: $0.text) })
-    func isRead(_ name: StateName, _ tensor: TensorSource) -> Bool {
-      usage.tensors.contains(name) || tensor.savedNumber.map(readNumbers.contains) ?? false
-        || comparison.root(of: name.text).map(readRoots.contains) ?? false
-    }
-    let tensors = table.tensors.filter { name, tensor in
-      !isRead(name, tensor) && !left.contains(name) && !comparison.isExempt(name.text)
-    }
+    let isRead = table.tensors.allAreSaved(where: usage.tensors.containsRoot)
+    let comparison = StateComparison(
+      plan, table, try olderScopes(plan, table), numbers: isRead ? [:] : plan.numbers)
+    let tensors = isRead ? [] : comparison.tensorsNotRead(usage, besides: left)
     let values = table.values.keys.filter { name in
       !usage.values.contains(name) && !left.contains(name) && !comparison.isExempt(name.text)
     }
     let forgotten =
-      tensors.keys.inOrder.map { "tensor '\(escaped($0))' was not read" }
+      tensors.inOrder.map { "tensor '\(escaped($0))' was not read" }
       + values.inOrder.map { "value '\(escaped($0))' was not read" }
     guard !forgotten.isEmpty else { return }
     throw error(table, "was not restored completely by restore(from:)", forgotten)
   }
 
-  private init(_ plan: SavePlan, _ table: StateTable) throws(CheckpointError) {
+  /// The tensors that neither were read nor need to be.
+  private func tensorsNotRead(_ usage: StateUsage, besides left: Set<StateName>) -> [StateName] {
+    let names = usage.tensors.names
+    let readNumbers = Set(names.compactMap { table.tensors[$0]?.savedNumber })
+    let readRoots = Set(names.compactMap { root(of: $0.text) })
+    return table.tensors.keys.filter { name in
+      let isRead =
+        names.contains(name)
+        || (table.tensors[name]?.savedNumber).map(readNumbers.contains) ?? false
+        || root(of: name.text).map(readRoots.contains) ?? false
+      return !isRead && !left.contains(name) && !isExempt(name.text)
+    }
+  }
+
+  private init(
+    _ plan: SavePlan, _ table: StateTable, _ isOlder: [StateName: Bool], numbers: [StateName: Int]
+  ) {
     self.plan = plan
     self.table = table
+    self.isOlder = isOlder
+    plannedNumbers = numbers
+  }
+
+  /// Compares the versions of the scopes that both have; throws if one was saved by a newer program.
+  private static func olderScopes(
+    _ plan: SavePlan, _ table: StateTable
+  ) throws(CheckpointError) -> [StateName: Bool] {
     var isOlder: [StateName: Bool] = [:]
     for scope in table.versions.keys.inOrder {
       guard let saved = table.versions[StateName(scope)],
@@ -76,12 +99,7 @@ struct StateComparison {
       }
       isOlder[StateName(scope)] = saved < current
     }
-    self.isOlder = isOlder
-    var numbers: [StateName: Int] = [:]
-    for (number, entry) in plan.entries.enumerated() {
-      numbers[StateName(entry.descriptor.name)] = number
-    }
-    plannedNumbers = numbers
+    return isOlder
   }
 
   /// Whether a name belongs to a scope whose meaning has changed since: the scope's own
@@ -172,6 +190,17 @@ struct StateComparison {
       .incompatibleState,
       "\(escaped(table.path)) \(what):\n" + (shown + rest).joined(separator: "\n"),
       at: CheckpointError.Location(path: table.path))
+  }
+}
+
+extension SavePlan {
+  /// The place of each name.
+  fileprivate var numbers: [StateName: Int] {
+    var numbers: [StateName: Int] = [:]
+    for (number, entry) in entries.enumerated() {
+      numbers[StateName(entry.descriptor.name)] = number
+    }
+    return numbers
   }
 }
 

@@ -60,7 +60,7 @@ struct StateOffer {
   /// Makes of the names of each tied tensor one: all of them are restored from the same bytes, or none.
   private mutating func unify(_ part: StatePart, _ plan: SavePlan) {
     for names in part.ties {
-      let there = names.filter { table.tensors[StateName($0)] != nil }
+      let there = names.filter { table.tensors.contains($0) }
       let numbers = Set(there.map { table.tensors[StateName($0)]?.savedNumber })
       // Two that functions make are two, whatever they make.
       let isOne = there.count == 1 || (numbers.count == 1 && numbers.first != .some(nil))
@@ -158,7 +158,7 @@ extension StateTable {
 
   /// Whether a tensor or a value has that name.
   func contains(_ name: String) -> Bool {
-    tensors[StateName(name)] != nil || values[StateName(name)] != nil
+    tensors.contains(name) || values[StateName(name)] != nil
   }
 }
 

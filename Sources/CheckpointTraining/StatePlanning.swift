@@ -9,12 +9,10 @@ enum StatePlanning {
   }
 
   /// What a save of `state` will contain, and what its types declare to read older ones.
-  static func describe<State: Checkpointable>(
-    _ state: State
-  ) throws -> (plan: SavePlan, migrations: DeclaredMigrations) {
+  static func describe<State: Checkpointable>(_ state: State) throws -> StateDescription {
     let recorder = StateRecorder()
     try record(state, with: recorder)
-    return (recorder.plan, recorder.migrations)
+    return StateDescription(plan: recorder.plan, migrations: recorder.migrations)
   }
 
   /// The writing pass, held to `plan`.
@@ -40,6 +38,12 @@ enum StatePlanning {
     var writer = StateWriter(recorder)
     try state.save(to: &writer)
   }
+}
+
+/// What a state would save, and how its types read what older versions saved.
+struct StateDescription {
+  let plan: SavePlan
+  let migrations: DeclaredMigrations
 }
 
 /// Marks an error as the training program's own, so that it is never taken for a failing disk.

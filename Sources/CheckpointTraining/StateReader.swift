@@ -26,7 +26,7 @@ public struct StateReader {
 
   /// What is known of a tensor of this scope; nil if there is none of that name.
   public func descriptor(of name: String) -> TensorDescriptor? {
-    table.tensors[StateName(prefix + name)]?.descriptor
+    table.tensors.find(prefix + name)?.descriptor
   }
 
   /// Reads a tensor into a new array.
@@ -48,7 +48,7 @@ public struct StateReader {
       throw mismatch(tensor.descriptor, "\(Element.self) has no whole number of elements in it")
     }
     var values = [Element](repeating: .zero, count: count)
-    try read(tensor, into: &values)
+    try read(tensor, prefix + name, into: &values)
     return values
   }
 
@@ -70,7 +70,7 @@ public struct StateReader {
       throw mismatch(
         tensor.descriptor, "the program has \(values.count) elements of \(Element.self) for it")
     }
-    try read(tensor, into: &values)
+    try read(tensor, prefix + name, into: &values)
   }
 
   /// Reads a tensor into unsafe memory.
@@ -86,33 +86,32 @@ public struct StateReader {
     _ name: String, dtype: DType, shape: [Int], into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
     let tensor = try require(name, dtype: dtype, shape: shape)
-    unsafe try read(tensor, into: target)
+    unsafe try read(tensor, prefix + name, into: target)
   }
 
   private func read(
-    _ tensor: TensorSource, into target: UnsafeMutableRawBufferPointer
+    _ tensor: FoundTensor, _ path: String, into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
-    let name = tensor.descriptor.name
     // From here on the trainer is no longer what it was.
-    usage.begunTensors.insert(StateName(name))
+    usage.begunTensors.insert(tensor, path)
     do {
       unsafe try tensor.read(into: target)
     } catch {
       usage.note(error)
       throw error
     }
-    usage.tensors.insert(StateName(name))
+    usage.tensors.insert(tensor, path)
   }
 
   private func read<Element: TensorElement>(
-    _ tensor: TensorSource, into values: inout [Element]
+    _ tensor: FoundTensor, _ path: String, into values: inout [Element]
   ) throws(CheckpointError) {
     // Array's own access to its bytes has no typed throw.
     var failure: CheckpointError?
     unsafe values.withUnsafeMutableBytes { target in
       do throws(CheckpointError) {
         // SAFETY: every bit pattern of a TensorElement is a value.
-        unsafe try read(tensor, into: target)
+        unsafe try read(tensor, path, into: target)
       } catch {
         failure = error
       }
@@ -122,20 +121,20 @@ public struct StateReader {
 
   private func require(
     _ name: String, dtype: DType, shape: [Int]?
-  ) throws(CheckpointError) -> TensorSource {
+  ) throws(CheckpointError) -> FoundTensor {
     let path = prefix + name
-    guard let tensor = table.tensors[StateName(path)] else {
+    guard let tensor = table.tensors.find(path, trying: usage.nextNumber) else {
       throw CheckpointError(
         .incompatibleState,
         "\(escaped(table.path)) has no tensor '\(escaped(path))', which the program restores.",
         at: CheckpointError.Location(path: table.path, tensor: path))
     }
-    let descriptor = tensor.descriptor
-    guard descriptor.dtype == dtype else {
-      throw mismatch(descriptor, "the program expects \(dtype.name)")
+    if case .saved(_, let number) = tensor { usage.nextNumber = number + 1 }
+    guard tensor.dtype == dtype else {
+      throw mismatch(tensor.descriptor, "the program expects \(dtype.name)")
     }
-    if let shape, shape != descriptor.shape {
-      throw mismatch(descriptor, "the program expects shape \(shape)")
+    if let shape, !tensor.hasShape(shape) {
+      throw mismatch(tensor.descriptor, "the program expects shape \(shape)")
     }
     return tensor
   }

@@ -4,13 +4,53 @@ internal import CheckpointFormat
 /// What a restore has done, so that what it forgot or spoiled can be named.
 final class StateUsage {
   /// Tensors that were read to their end.
-  var tensors: Set<StateName> = []
+  var tensors = MarkedTensors()
   /// Tensors of which at least a part may have reached the trainer.
-  var begunTensors: Set<StateName> = []
+  var begunTensors = MarkedTensors()
   /// Values that were read.
   var values: Set<StateName> = []
+  /// The number in the file of the tensor that comes next, if tensors are read in the order of saving.
+  var nextNumber = 0
   /// The first tensor that could not be read, even if restore(from:) made nothing of it.
   private(set) var failure: CheckpointError?
 
   func note(_ error: CheckpointError) { failure = failure ?? error }
+}
+
+/// Some tensors of a state: those of its file by their numbers, so that no names need to be made.
+struct MarkedTensors {
+  private var reader: CheckpointReader?
+  /// By number in the file.
+  private var isMarked: [Bool] = []
+  /// By number: whether a tensor of the file is marked under any of its names.
+  private var isRootMarked: [Bool] = []
+  private var others: Set<StateName> = []
+
+  mutating func insert(_ tensor: FoundTensor, _ name: String) {
+    guard case .saved(let reader, let number) = tensor else {
+      others.insert(StateName(name))
+      return
+    }
+    if isMarked.isEmpty {
+      self.reader = reader
+      isMarked = [Bool](repeating: false, count: reader.tensorCount)
+      isRootMarked = isMarked
+    }
+    isMarked[number] = true
+    isRootMarked[reader.index.tensors.entries[number].aliasOf ?? number] = true
+  }
+
+  /// Whether a tensor of the file was marked under any of its names.
+  func containsRoot(_ number: Int) -> Bool {
+    isRootMarked.indices.contains(number) && isRootMarked[number]
+  }
+
+  /// The names of all of them.
+  ///
+  /// - Complexity: Makes a text for each.
+  var names: Set<StateName> {
+    guard let entries = reader?.index.tensors.entries else { return others }
+    return others.union(
+      isMarked.indices.lazy.filter { isMarked[$0] }.map { StateName(entries[$0].name) })
+  }
 }

@@ -57,7 +57,7 @@ extension CheckpointManager {
         at: CheckpointError.Location(path: store.path))
     }
     if !hasBegun {
-      _ = try requireSpace(for: trainer)
+      if looksForSpace { _ = try requireSpace(for: StatePlanning.plan(trainer)) }
       try beginFreshRun(.nothing)
     }
     let restoration = try Restoration(of: trainer, .selected(selection, misfits: misfits))

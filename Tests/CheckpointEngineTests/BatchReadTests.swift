@@ -148,6 +148,34 @@ import Testing
     }
   }
 
+  /// With so much between them that they are not read together.
+  @Test(arguments: [1, 3]) func theFirstDamageIsToldAlsoWhereTwoReadsFindSome(threads: Int) throws {
+    let state = state()
+    let disk = try saved(state)
+    var bytes = try disk.contents(checkpointName(1, 1))
+    let chunks = try open(disk, threads: 1).index.chunks.entries
+    let damaged = ["t2", "t146"].compactMap { name in
+      chunks.first { state.tensors[Int($0.tensor)].descriptor.name == name }
+    }
+    try #require(damaged.count == 2)
+    for chunk in damaged { bytes[Int(chunk.storedOffset)] ^= 1 }
+    disk.replace(checkpointName(1, 1), with: bytes)
+    let tensors = state.tensors[..<8] + state.tensors.suffix(8)
+    let reader = try open(disk, threads: threads)
+    for names in [tensors.map(\.descriptor.name), tensors.map(\.descriptor.name).reversed()] {
+      let sizes = names.map { self.bytes($0, of: state).count }
+      let start = disk.operationCount
+      var failure: CheckpointError?
+      do {
+        _ = try read(names, sizes: sizes, from: reader)
+      } catch {
+        failure = error as? CheckpointError
+      }
+      #expect(failure?.location?.tensor == "t2")
+      #expect(disk.operations[start...].count { $0.kind == .read } >= 2)
+    }
+  }
+
   @Test(arguments: [1, 2]) func whatIsUnreadableDoesNotKeepTheOthers(threads: Int) throws {
     let state = state()
     let disk = try saved(state)

@@ -63,6 +63,10 @@ struct LargeTableTests {
         && entry.isNamed(descriptor.name) && entry.hasShape(descriptor.shape)
         && entry.byteCount == descriptor.checkedByteCount
       try #require(isRight, "\(descriptor.name)")
+      for other in [descriptor.shape + [1], descriptor.shape.map { $0 + 1 }, [-1]] {
+        try #require(entry.hasShape(other) == (other == descriptor.shape), "\(other)")
+      }
+      try #require(!entry.isNamed(descriptor.name + "x") && !entry.isNamed(""))
       let first = alias.map { read.entries[$0].firstChunk } ?? chunkCount
       try #require(entry.firstChunk == first, "\(descriptor.name)")
       if alias == nil { chunkCount += entry.chunkCount }

@@ -3,24 +3,22 @@ package import CheckpointFormat
 /// What a checkpoint holds, by name, and what steps of a migration make of it.
 package struct StateTable: Sendable {
   package let path: String
-  package private(set) var tensors: [StateName: TensorSource] = [:]
+  package private(set) var tensors: StateTensors
   /// The typed values of the state.
   package private(set) var values: [StateName: MetadataValue] = [:]
   /// The versions of the scopes; that of the whole state has the empty name.
   package private(set) var versions: [StateName: Int] = [:]
 
   /// Nothing.
-  init(path: String) { self.path = path }
+  init(path: String) {
+    self.path = path
+    tensors = StateTensors()
+  }
 
   /// What a file holds.
   package init(_ reader: CheckpointReader) {
     path = reader.path
-    let entries = reader.index.tensors.entries
-    tensors.reserveCapacity(entries.count)
-    for (number, entry) in entries.enumerated() {
-      tensors[StateName(entry.descriptor.name)] = TensorSource(
-        entry.descriptor, .saved(reader, number: entry.aliasOf ?? number))
-    }
+    tensors = StateTensors(reader)
     for (name, value) in reader.metadata.entries(of: .state) { values[StateName(name)] = value }
     for case (let name, .int64(let version)) in reader.metadata.entries(of: .stateVersion) {
       versions[StateName(name)] = Int(clamping: version)
@@ -83,7 +81,7 @@ package struct StateTable: Sendable {
       other == StateName(name) || other.text.utf8.starts(with: (name + "/").utf8)
     }
     let count = tensors.count + values.count
-    tensors = tensors.filter { !isDropped($0.key) }
+    for name in tensors.keys where isDropped(name) { tensors[name] = nil }
     values = values.filter { !isDropped($0.key) }
     versions = versions.filter { !isDropped($0.key) }
     return tensors.count + values.count < count

@@ -95,7 +95,8 @@ final class ReadAhead: Sendable {
       note(number, &state)
       guard state.streak >= Self.streakMin else { return .notHere }
       state.drop(upTo: .max)
-      open(at: number, &state)
+      append(from: number, &state)
+      extend(&state)
     }
     guard let place = state.windows.firstIndex(where: { $0.chunks.contains(number) }) else {
       return .notHere
@@ -118,14 +119,9 @@ final class ReadAhead: Sendable {
   private func note(_ number: Int, _ state: inout State) {
     let isNear = number >= state.next && number - state.next < Self.strideMax
     state.streak = isNear ? state.streak + 1 : 0
+    // Whoever reads on gets more at once, who jumps begins anew.
+    if !isNear { state.windowByteCount = Self.windowByteCountMin }
     state.next = number + 1
-  }
-
-  /// Begins a sequence of windows.
-  private func open(at number: Int, _ state: inout State) {
-    state.windowByteCount = Self.windowByteCountMin
-    append(from: number, &state)
-    extend(&state)
   }
 
   /// Has the windows behind the last one read, as many as there are threads.
