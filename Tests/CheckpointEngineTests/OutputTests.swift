@@ -232,16 +232,19 @@ import Testing
       backend: slow, timeSource: disk.device.timeSource, randomBits: disk.device.randomBits)
     let store = try CheckpointStore(
       "/run", for: .writing, options: Self.largeOptions(device, threads: 2))
+    // So much that every slot was filled, and the first of them are on their way.
+    let state = SampleState(9, byteCount: 1_500_000)
     for _ in 0..<3 {
+      let start = disk.operationCount
       #expect(throws: GivenUp.self) {
-        try store.save(Self.state.plan(), step: 1) { sink in
-          try sink.append(Array(Self.state.stream.prefix(50_000)).rawSpan)
+        try store.save(state.plan(), step: 1) { sink in
+          try sink.append(Array(state.stream.prefix(1_400_000)).rawSpan)
           throw GivenUp()
         }
       }
+      #expect(disk.operations[start...].contains { $0.kind == .write })
+      usleep(20_000)
     }
-    #expect(slow.writesWhereNoneMayBe.withLock { $0 } == 0)
-    usleep(60_000)
     #expect(slow.writesWhereNoneMayBe.withLock { $0 } == 0)
     #expect(disk.storeNames == [".lock"])
   }
@@ -322,7 +325,7 @@ private final class SlowBackend: ForwardingBackend {
   func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {
-    usleep(20_000)
+    usleep(2_000)
     if isGone.withLock({ $0 }) { writesWhereNoneMayBe.withLock { $0 += 1 } }
     return try base.write(descriptor, bytes, at: offset)
   }
