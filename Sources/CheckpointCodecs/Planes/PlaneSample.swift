@@ -65,38 +65,50 @@ struct PlaneSample {
   private static func repeatCount(
     _ bytes: UnsafeBufferPointer<UInt8>, _ matchByteCount: Int
   ) -> Int {
-    guard bytes.count > matchByteCount, let start = bytes.baseAddress else { return 0 }
-    // Only places whose hash ends with two zeros: what repeats is chosen each time it comes.
-    return unsafe withUnsafeTemporaryAllocation(of: Int16.self, capacity: 2048) { places in
+    guard bytes.count >= 64, let start = bytes.baseAddress else { return 0 }
+    // On the stack: this is done for every plane of every chunk.
+    return unsafe withUnsafeTemporaryAllocation(of: Int16.self, capacity: 1 << placeBitCount) {
+      places in
       unsafe places.initialize(repeating: -1)
       return unsafe repeatCount(start, bytes.count, matchByteCount, places)
     }
   }
 
+  private static let placeBitCount: UInt64 = 12
+  /// One of so many places is looked up; all are remembered.
+  private static let lookUpStride = 16
+
   private static func repeatCount(
     _ start: UnsafePointer<UInt8>, _ count: Int, _ matchByteCount: Int,
     _ places: UnsafeMutableBufferPointer<Int16>
   ) -> Int {
+    let mask: UInt64 = matchByteCount == 12 ? .max : 0xFFFF_FFFF
     var found = 0
-    for offset in 0...count - matchByteCount {
-      // SAFETY: `matchByteCount` bytes lie behind every offset, and it is at least four.
-      let place = unsafe UnsafeRawPointer(start + offset)
-      var word = unsafe UInt64(place.loadUnaligned(as: UInt32.self))
-      if matchByteCount == 12 {
-        let rest = unsafe place.loadUnaligned(fromByteOffset: 4, as: UInt64.self)
-        word = (word ^ rest) &* 0x9E37_79B9_7F4A_7C15 ^ rest >> 32
+    var offset = 0
+    // SAFETY: twelve bytes lie behind every place that is hashed or compared.
+    while offset + lookUpStride + 12 <= count {
+      let before = unsafe Int(places[slot(start + offset, mask)])
+      if before >= 0 {
+        let isEqual = (0..<matchByteCount).allSatisfy {
+          unsafe start[before + $0] == start[offset + $0]
+        }
+        if isEqual { found += lookUpStride }
       }
-      let hash = word &* 0x9E37_79B9_7F4A_7C15
-      guard hash >> 62 == 0 else { continue }
-      let slot = Int(hash >> 51) & 2047
-      let before = unsafe Int(places[slot])
-      unsafe places[slot] = Int16(offset)
-      guard before >= 0 else { continue }
-      var isEqual = true
-      for index in 0..<matchByteCount
-      where unsafe start[before + index] != start[offset + index] { isEqual = false }
-      if isEqual { found += 4 }
+      for place in offset..<offset + lookUpStride {
+        unsafe places[slot(start + place, mask)] = Int16(truncatingIfNeeded: place)
+      }
+      offset += lookUpStride
     }
     return found
+  }
+
+  /// Where a place is remembered: by the four bytes, or the twelve, that it begins with.
+  @inline(__always) @unsafe
+  private static func slot(_ place: UnsafePointer<UInt8>, _ mask: UInt64) -> Int {
+    let bytes = unsafe UnsafeRawPointer(place)
+    let first = unsafe bytes.loadUnaligned(as: UInt64.self) & mask
+    let rest = unsafe UInt64(bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self)) & mask >> 32
+    let hash = (first ^ rest &* 0xC2B2_AE3D_27D4_EB4F) &* 0x9E37_79B9_7F4A_7C15
+    return Int(truncatingIfNeeded: hash &>> (64 &- placeBitCount))
   }
 }
