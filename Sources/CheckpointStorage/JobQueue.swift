@@ -12,6 +12,7 @@
 // reference to this object.
 @safe final class JobQueue: @unchecked Sendable {
   private let threadCountMax: Int
+  private let priority: ThreadPriority
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   /// There is a job, or the queue is finishing.
   private let workArrived = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -23,8 +24,9 @@
   private var idleCount = 0
   private var isFinishing = false
 
-  init(threadCountMax: Int) {
+  init(threadCountMax: Int, priority: ThreadPriority) {
     self.threadCountMax = threadCountMax
+    self.priority = priority
     // SAFETY: each is initialised once, before any thread can see it.
     unsafe mutex.initialize(to: pthread_mutex_t())
     unsafe workArrived.initialize(to: pthread_cond_t())
@@ -119,6 +121,7 @@
   // MARK: Threads
 
   private func work() {
+    if priority == .low { Platform.lowerPriority() }
     while let job = withLock({ nextLocked() }) { job.run() }
   }
 

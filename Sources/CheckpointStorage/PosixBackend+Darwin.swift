@@ -64,6 +64,9 @@
     /// Nothing to ask for: Darwin's pages are large enough.
     @unsafe static func adviseHugePages(_ memory: UnsafeMutableRawBufferPointer) {}
 
+    /// Puts the calling thread behind the others of the program; advice, which cannot fail.
+    static func lowerPriority() { _ = pthread_set_qos_class_self_np(QOS_CLASS_UTILITY, 0) }
+
     typealias ThreadHandle = pthread_t
 
     /// Starts a thread that calls `body` with `context`; nil if the system has no more threads.

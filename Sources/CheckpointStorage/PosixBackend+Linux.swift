@@ -87,6 +87,13 @@
       unsafe _ = madvise(memory.baseAddress, memory.count, MADV_HUGEPAGE)
     }
 
+    /// Puts the calling thread behind the others of the program; advice, which cannot fail.
+    static func lowerPriority() {
+      // On Linux the nice value belongs to a thread, and 0 names the one that calls: setpriority(2), "Bugs".
+      let process = Int32(bitPattern: PRIO_PROCESS.rawValue)
+      _ = setpriority(process, 0, min(getpriority(process, 0) + 10, 19))
+    }
+
     typealias ThreadHandle = pthread_t
 
     /// Starts a thread that calls `body` with `context`; nil if the system has no more threads.

@@ -4,6 +4,14 @@
   import Glibc
 #endif
 
+/// How threads of a pool stand beside those of the program.
+package enum ThreadPriority: Sendable {
+  /// As the threads that make them.
+  case ordinary
+  /// Behind them: where processors are short, the program goes on first.
+  case low
+}
+
 /// A fixed number of threads that serve encoding, decoding and background saves.
 ///
 /// Callers block, so a caller must not be a thread of Swift's cooperative pool. The threads start
@@ -14,10 +22,12 @@ package final class WorkerPool: Sendable {
   package let threadCount: Int
   let queue: JobQueue
 
-  /// - Parameter threadCount: the most threads to start, 0 or more; negative counts as 0.
-  package init(threadCount: Int) {
+  /// - Parameters:
+  ///   - threadCount: the most threads to start, 0 or more; negative counts as 0.
+  ///   - priority: of the threads beside those of the program.
+  package init(threadCount: Int, priority: ThreadPriority = .ordinary) {
     self.threadCount = max(threadCount, 0)
-    queue = JobQueue(threadCountMax: self.threadCount)
+    queue = JobQueue(threadCountMax: self.threadCount, priority: priority)
   }
 
   deinit { queue.finish() }

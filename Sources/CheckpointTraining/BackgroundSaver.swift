@@ -20,7 +20,7 @@ final class BackgroundSaver {
     let time: UInt64
   }
 
-  private let pool = WorkerPool(threadCount: 1)
+  private let pool = WorkerPool(threadCount: 1, priority: .low)
   private let arena = StagingArena()
   private let isHurried = Protected(false)
   private let now: @Sendable () -> UInt64

@@ -76,6 +76,9 @@ public final class CheckpointManager {
     let now = options.device.timeSource.monotonic
     // First, so that a signal that arrives while the store is opened is not lost.
     stopWatch = try StopWatch(stopping, path: directory, now: now)
+    var options = options
+    // What works beside training must not slow it down.
+    if mode != .blocking { options.threadPriority = .low }
     store = try CheckpointStore(directory, for: access, options: options)
     schedule = SaveSchedule(saving, now: now)
     switch mode {

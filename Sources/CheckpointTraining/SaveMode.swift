@@ -6,7 +6,7 @@ public enum SaveMode: Hashable, Sendable {
   ///
   /// The copy is memory of the size of the state, kept from save to save. What `save(to:)` provides is
   /// copied before `stepCompleted` returns, so that training may change it at once. One save is under
-  /// way at a time.
+  /// way at a time. Its threads stand behind those of training where processors are short.
   case background(whenBusy: BusyRule = .wait)
 
   /// What happens to a save that is due while the one before is still under way.

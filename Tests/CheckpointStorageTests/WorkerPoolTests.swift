@@ -33,6 +33,20 @@ import Testing
     #expect(pool.map(100) { "\($0)" } == (0..<100).map(String.init))
   }
 
+  #if os(Linux)
+    @Test func threadsOfLowPriorityStandBehindTheirMaker() {
+      let process = Int32(bitPattern: PRIO_PROCESS.rawValue)
+      let own = getpriority(process, 0)
+      for (priority, expected) in [(ThreadPriority.ordinary, own), (.low, min(own + 10, 19))] {
+        let pool = WorkerPool(threadCount: 1, priority: priority)
+        let found = Protected<Int32>(-100)
+        pool.submit { found.withLock { $0 = getpriority(process, 0) } }.wait()
+        #expect(found.withLock { $0 } == expected)
+      }
+      #expect(getpriority(process, 0) == own)
+    }
+  #endif
+
   @Test func forEachUsesTheThreadsOfThePool() {
     // Each index waits until all three run at once, so this ends only if they do.
     let pool = WorkerPool(threadCount: 2)

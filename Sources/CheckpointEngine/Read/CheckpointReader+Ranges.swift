@@ -94,8 +94,10 @@ extension WorkerPool {
   private static let threadCountMax = 256
 
   /// A pool for `threads` threads; nil for one per processor, 1 for the calling thread alone.
-  package static func sized(_ threads: Int?) -> WorkerPool {
+  package static func sized(
+    _ threads: Int?, priority: ThreadPriority = .ordinary
+  ) -> WorkerPool {
     let count = min(threads ?? availableThreadCount, threadCountMax)
-    return WorkerPool(threadCount: count <= 1 ? 0 : count)
+    return WorkerPool(threadCount: count <= 1 ? 0 : count, priority: priority)
   }
 }

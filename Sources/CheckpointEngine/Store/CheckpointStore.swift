@@ -81,7 +81,7 @@ public final class CheckpointStore {
       ChunkGrid.isValidChunkByteCount(options.chunkByteCount),
       "a chunk has a multiple of 64 bytes, at most 64 MiB")
     self.options = options
-    pool = .sized(options.threads)
+    pool = .sized(options.threads, priority: options.threadPriority)
     switch access {
     case .reading:
       directory = try StoreDirectory.open(path, on: options.device)

@@ -25,6 +25,8 @@ public struct StoreOptions: Sendable {
   public var lockTimeout: Double
   /// Recorded in each header: the program and its version; cut after 256 bytes of UTF-8.
   public var writer: String
+  /// Of the threads that encode and decode.
+  package var threadPriority = ThreadPriority.ordinary
   /// In what portions files are written.
   package var output = OutputOptions()
 

@@ -6,9 +6,13 @@ enum TensorCase {
   private struct Misses {
     var names: [String] = []
 
-    mutating func check(_ name: String, _ value: Double, unit: String, bound: Double) {
-      print("\(name): \(Benchmark.rounded(value)) \(unit) (bound \(Benchmark.rounded(bound)))")
-      if value > bound { names.append(name) }
+    /// Compares with a goal, for a machine that does nothing else, and with a bound of four times as much,
+    /// which no machine should be over.
+    mutating func check(_ name: String, _ value: Double, unit: String, goal: Double) {
+      print(
+        "\(name): \(Benchmark.rounded(value)) \(unit) (goal \(Benchmark.rounded(goal)), "
+          + "\(value <= goal ? "met" : "MISSED"); bound \(Benchmark.rounded(4 * goal)))")
+      if value > 4 * goal { names.append(name) }
     }
   }
 
@@ -67,11 +71,11 @@ enum TensorCase {
     let microseconds = 1e6 / Double(count)
     misses.check(
       "save, for each of 100,000 tensors of 64 bytes",
-      median(saving) * microseconds, unit: "µs", bound: 2)
-    misses.check("open 100,000 tensors", median(opening) * 1e3, unit: "ms", bound: 8)
+      median(saving) * microseconds, unit: "µs", goal: 2)
+    misses.check("open 100,000 tensors", median(opening) * 1e3, unit: "ms", goal: 8)
     misses.check(
       "verify and restore, for each of 100,000 tensors of 64 bytes",
-      median(resuming) * microseconds, unit: "µs", bound: 2)
+      median(resuming) * microseconds, unit: "µs", goal: 2)
   }
 
   // MARK: 50 checkpoints of 10,000 tensors
@@ -96,7 +100,7 @@ enum TensorCase {
       }
       misses.check(
         "open a store of 50 checkpoints for \(access), with its listing and lineage",
-        median(seconds) * 1e3, unit: "ms", bound: 50)
+        median(seconds) * 1e3, unit: "ms", goal: 50)
     }
   }
 
@@ -161,7 +165,7 @@ enum TensorCase {
           + "\(Benchmark.rounded(median(one))) s as one")
       misses.check(
         "\(arm) of 100,000 tensors of 4 KiB, of the same as one",
-        median(zip(many, one).map { $0 / $1 }), unit: "times", bound: 1.3)
+        median(zip(many, one).map { $0 / $1 }), unit: "times", goal: 1.3)
     }
   }
 }

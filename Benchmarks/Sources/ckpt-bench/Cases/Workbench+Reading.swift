@@ -72,10 +72,11 @@ extension Workbench {
   /// Every tensor, checked on its way into the memory for it: what a reader of one file does.
   private func read(_ file: File) throws {
     let reader = try CheckpointReader.open(path: file.path, threads: options.threads)
-    for tensor in state.workload.tensors {
-      // SAFETY: the memory is as large as the tensor, which `read` checks.
-      unsafe try reader.read(tensor.name, into: target.bytes(of: tensor))
+    // SAFETY: each memory is as large as its tensor, which `read` checks, and no two overlap.
+    let targets = unsafe state.workload.tensors.map {
+      unsafe (name: $0.name, target: target.bytes(of: $0))
     }
+    unsafe try reader.read(targets)
   }
 
   /// What a training program does: it opens a store, verifies the newest checkpoint and restores it.
