@@ -37,6 +37,9 @@ final class SequentialOutput {
   /// Bytes that the file system has taken: of all that were accepted, what was not waiting.
   var writtenByteCount: UInt64 { writer.writtenByteCount }
 
+  /// Whether it is written past the page cache.
+  var isUncached: Bool { writer.isUncached }
+
   /// Decides how the file is written, before its first byte.
   func begin(fileByteCountMax: UInt64) {
     let options = resources.options
