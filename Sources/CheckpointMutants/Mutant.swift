@@ -4,6 +4,7 @@
 
 /// A mistake that the library could make.
 package enum Mutant: String, CaseIterable, Sendable {
+  case directWritesNotSynced
   case failedWriteForgotten, generationUnspentAfterFailure, retentionBeforeAcknowledgement
   case newestByStep, generationOfIntactFilesOnly, verificationSkippedAtRecovery
   case freshStartOverDamage, unreadableCandidatePassedOver, ambiguityOverlooked
@@ -28,6 +29,7 @@ package enum Mutant: String, CaseIterable, Sendable {
   /// What is wrong, for a person.
   package var sentence: String {
     switch self {
+    case .directWritesNotSynced: "what was written past the page cache counts as synced"
     case .failedWriteForgotten: "the output does not remember that a write failed"
     case .generationUnspentAfterFailure: "a failed save does not spend its generation"
     case .retentionBeforeAcknowledgement: "retention runs before the directory is synced"

@@ -51,6 +51,9 @@ final class BlockWriter: Sendable {
   /// Whether the file system turned out to have no transfers past the cache.
   var wasUncachedRefused: Bool { state.withLock { $0.wasUncachedRefused } }
 
+  /// Whether transfers go past the page cache.
+  var isUncached: Bool { state.withLock { $0.caching == .uncached } }
+
   /// Prepares for much: past the cache, or else with the disk at work from the start.
   ///
   /// - Parameter isUncached: whether to try at all to go past the cache.
@@ -100,8 +103,9 @@ final class BlockWriter: Sendable {
 
   /// One transfer; returns how many bytes it took, which is none after falling back.
   private func writeSome(of blocks: RawSpan) throws(StorageError) -> Int {
-    let (offset, caching) = state.withLock { ($0.writtenByteCount, $0.caching) }
-    let isUncached = caching == .uncached
+    let (offset, isUncached) = state.withLock {
+      ($0.writtenByteCount, $0.caching == .uncached)
+    }
     let piece =
       isUncached
       ? blocks : blocks.extracting(first: min(blocks.byteCount, Self.cachedPieceByteCount))

@@ -40,6 +40,9 @@ final class SequentialOutput {
   /// How long the file system took for them.
   var writingNanoseconds: UInt64 { writer.writingNanoseconds }
 
+  /// Whether it is written past the page cache.
+  var isUncached: Bool { writer.isUncached }
+
   /// Decides how the file is written, before its first byte.
   func begin(fileByteCountMax: UInt64) {
     let options = resources.options

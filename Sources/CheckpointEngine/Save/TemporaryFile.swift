@@ -96,7 +96,13 @@ final class TemporaryFile {
       throw StorageError(.write, errno: EIO)
     }
     try backend.truncate(descriptor, to: byteCount)
-    try backend.sync(descriptor)
+    #if Mutants
+      if !(Mutant.isActive(.directWritesNotSynced) && output.isUncached) {
+        try backend.sync(descriptor)
+      }
+    #else
+      try backend.sync(descriptor)
+    #endif
     isOpen = false
     output.end()
     do {
