@@ -66,6 +66,33 @@ import Testing
     #expect(error?.message.contains("cannot decode") == true)
   }
 
+  /// A file of two megabytes that claims a terabyte, by chunks of one constant plane.
+  @Test func aTensorThatNoMachineHasMemoryForIsAnErrorAndNotATrap() throws {
+    let chunkByteCount = Limits.default.chunkByteCountMax
+    let chunkCount = 16_384
+    let header = CheckpointHeader.blank(chunkByteCount: chunkByteCount)
+    var tensors = TensorTable(grid: ChunkGrid(chunkByteCount: chunkByteCount))
+    try tensors.append(
+      TensorDescriptor(name: "claim", dtype: .uint8, shape: [chunkCount * chunkByteCount]))
+    var chunks = ChunkTable()
+    let stored: [UInt8] = [1, 0, 0, 0, 1, 0, 0, 0, 0]
+    var offset = FrontTable.endOffset(tableByteCount: UInt64(tensors.encoded.count))
+    for number in 0..<chunkCount {
+      var entry = ChunkEntry(
+        frameOffset: offset, tensor: 0, chunk: UInt32(number),
+        rawByteCount: UInt32(chunkByteCount), storedByteCount: UInt32(stored.count),
+        storedChecksum: 0, rawChecksum: 0, codec: .planes)
+      entry.storedChecksum = entry.identity(in: header).checksum(of: stored.rawSpan)
+      offset = entry.endOffset
+      chunks.append(entry)
+    }
+    let bytes = try FileAssembly(header: header, tensors: tensors, chunks: chunks)
+      .bytes { _ in stored }
+    #expect(bytes.count < 4 << 20)
+    let reader = try FileInMemory(bytes).open()
+    #expect(errorCode { _ = try reader.read("claim") } == .overLimit)
+  }
+
   /// A faulty encoder: the stored bytes are as they were written, and decode to something else.
   @Test func aStreamThatDecodesToOtherBytesIsReported() throws {
     let intact = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v1/chunks.ckpt"))

@@ -1,6 +1,12 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
 extension CheckpointReader {
   var loader: ChunkLoader { ChunkLoader(file: file, index: index, workspaces: workspaces) }
 
@@ -8,12 +14,28 @@ extension CheckpointReader {
   func read(
     _ entry: TensorTable.Entry, _ range: Range<UInt64>
   ) throws(CheckpointError) -> [UInt8] {
-    guard let byteCount = Int(exactly: UInt64(range.count)) else {
-      throw CheckpointError(.overLimit, "The tensor is larger than this machine's memory.")
+    guard let byteCount = Int(exactly: UInt64(range.count)), Self.canAllocate(byteCount) else {
+      throw CheckpointError(
+        .overLimit,
+        "Tensor '\(escaped(entry.name))' has \(entry.byteCount) bytes, for which this machine has no "
+          + "memory. Read it by rows, or into memory of your own.",
+        at: CheckpointError.Location(path: path, tensor: entry.name))
     }
     return unsafe try [UInt8](filling: byteCount) { (buffer) throws(CheckpointError) in
       unsafe try read(entry, range, into: buffer)
     }
+  }
+
+  /// Whether the system would give so much memory.
+  ///
+  /// An array for which there is none ends the program, and a small file can claim much: planes may be
+  /// constant.
+  private static func canAllocate(_ byteCount: Int) -> Bool {
+    guard byteCount >= 1 << 30 else { return true }
+    // SAFETY: nothing is done with the memory but to give it back.
+    guard let memory = unsafe malloc(byteCount) else { return false }
+    unsafe free(memory)
+    return true
   }
 
   /// Reads a byte range of a tensor; only the chunks that hold a part of it are touched.
