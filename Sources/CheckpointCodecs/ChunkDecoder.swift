@@ -15,6 +15,9 @@ package final class ChunkDecoder {
   /// - Parameter usesZlibAlone: Whether to leave every stream to zlib, for tests that compare the two.
   package init(usesZlibAlone: Bool = false) { planes = PlaneDecoder(usesZlibAlone: usesZlibAlone) }
 
+  /// Streams of planes that were left to zlib, for tests that want to know whose decoder they tested.
+  package var zlibStreamCount: Int { planes.zlibStreamCount }
+
   /// Decodes `stored` into all of `output`.
   ///
   /// What is stored must be used to its end and fill `output` exactly.
@@ -43,15 +46,14 @@ package final class ChunkDecoder {
     }
   }
 
-  /// The most bytes that `storedByteCount` bytes can decode to, of a chunk of at most `chunkByteCount`.
+  /// The most bytes that `storedByteCount` bytes can decode to.
   ///
-  /// DEFLATE's densest symbol pair takes two bits and stands for 258 bytes. Planes may be constant.
-  package static func rawByteCountMax(
-    storedByteCount: UInt32, codec: CodecIdentifier, chunkByteCount: Int
-  ) -> UInt64 {
+  /// DEFLATE's densest symbol pair takes two bits and stands for 258 bytes. Planes may be constant, and stand
+  /// for any number if they are there at all.
+  package static func rawByteCountMax(storedByteCount: UInt32, codec: CodecIdentifier) -> UInt64 {
     switch codec {
     case .deflate: UInt64(storedByteCount) * (8 / 2 * 258)
-    case .planes: UInt64(chunkByteCount)
+    case .planes: storedByteCount > PlaneHead.byteCount(width: 1) ? .max : 0
     default: UInt64(storedByteCount)
     }
   }

@@ -4,20 +4,20 @@ package import CheckpointFormat
 ///
 /// One instance serves one thread at a time, and keeps memory for a chunk between them.
 package final class ChunkEncoder {
-  private enum Method {
+  private enum Coder {
     case deflate(Deflater)
     case planes(PlaneEncoder)
   }
 
-  private let method: Method
+  private let coder: Coder
   /// What encoded chunks are marked with.
   package let codec: CodecIdentifier
 
   /// - Parameter version: Of the file that the chunks are for.
   package init(for version: FormatVersion) {
     switch version {
-    case .v1: (method, codec) = (.deflate(Deflater()), .deflate)
-    case .v2: (method, codec) = (.planes(PlaneEncoder()), .planes)
+    case .v1: (coder, codec) = (.deflate(Deflater()), .deflate)
+    case .v2: (coder, codec) = (.planes(PlaneEncoder()), .planes)
     }
   }
 
@@ -32,7 +32,7 @@ package final class ChunkEncoder {
     _ raw: RawSpan, of dtype: DType, into output: UnsafeMutableRawBufferPointer
   ) -> Int? {
     // SAFETY: the buffer is lent for this call.
-    switch method {
+    switch coder {
     case .deflate(let deflater): unsafe deflater.encode(raw, into: output)
     case .planes(let encoder): unsafe encoder.encode(raw, ElementLayout(dtype), into: output)
     }

@@ -25,7 +25,4 @@ public enum FormatVersion: UInt32, Hashable, Sendable, CaseIterable {
     case .v2: .planes
     }
   }
-
-  /// How a chunk may be stored.
-  package var codecs: [CodecIdentifier] { [.stored, codec] }
 }

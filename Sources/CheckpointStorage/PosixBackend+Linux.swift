@@ -90,8 +90,11 @@
     /// Puts the calling thread behind the others of the program; advice, which cannot fail.
     static func lowerPriority() {
       // On Linux the nice value belongs to a thread, and 0 names the one that calls: setpriority(2), "Bugs".
+      // Counted from the program's first thread: a thread begins with the value of its maker, which may
+      // have been put behind already.
       let process = Int32(bitPattern: PRIO_PROCESS.rawValue)
-      _ = setpriority(process, 0, min(getpriority(process, 0) + 10, 19))
+      let behind = min(getpriority(process, id_t(getpid())) + 10, 19)
+      if getpriority(process, 0) < behind { _ = setpriority(process, 0, behind) }
     }
 
     typealias ThreadHandle = pthread_t

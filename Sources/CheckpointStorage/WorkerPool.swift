@@ -20,6 +20,7 @@ package enum ThreadPriority: Sendable {
 package final class WorkerPool: Sendable {
   /// How many threads the pool may start; with 0, everything runs on the calling thread.
   package let threadCount: Int
+  package let priority: ThreadPriority
   let queue: JobQueue
 
   /// - Parameters:
@@ -27,6 +28,7 @@ package final class WorkerPool: Sendable {
   ///   - priority: of the threads beside those of the program.
   package init(threadCount: Int, priority: ThreadPriority = .ordinary) {
     self.threadCount = max(threadCount, 0)
+    self.priority = priority
     queue = JobQueue(threadCountMax: self.threadCount, priority: priority)
   }
 
@@ -86,5 +88,18 @@ package final class WorkerPool: Sendable {
       forEach(count) { index in unsafe buffer.initializeElement(at: index, to: body(index)) }
       initializedCount = count
     }
+  }
+}
+
+extension WorkerPool {
+  /// More threads than this only cost memory: each has buffers of a few chunks.
+  private static let threadCountMax = 256
+
+  /// A pool for `threads` threads; nil for one per processor, 1 for the calling thread alone.
+  package static func sized(
+    _ threads: Int?, priority: ThreadPriority = .ordinary
+  ) -> WorkerPool {
+    let count = min(threads ?? availableThreadCount, threadCountMax)
+    return WorkerPool(threadCount: count <= 1 ? 0 : count, priority: priority)
   }
 }

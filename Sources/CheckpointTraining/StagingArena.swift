@@ -1,10 +1,5 @@
 internal import CheckpointEngine
-
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Darwin)
-  internal import Darwin
-#endif
+internal import CheckpointStorage
 
 /// Memory for the copy of a state, kept from save to save: touching fresh pages takes longer than
 /// copying into known ones.
@@ -29,18 +24,15 @@ final class StagingArena: StateSink {
     guard unsafe needed > memory.count else { return true }
     // Not both at once: memory is bounded by one copy.
     release()
-    // SAFETY: a mapping of our own, which nothing else knows of; its bytes are zero.
-    let address = unsafe mmap(
-      nil, needed, PROT_READ | PROT_WRITE, MAP_PRIVATE | mapAnonymous, -1, 0)
-    guard let address = unsafe address, unsafe address != MAP_FAILED else { return false }
-    unsafe memory = UnsafeMutableRawBufferPointer(start: address, count: needed)
+    guard let mapping = unsafe Memory.map(needed) else { return false }
+    unsafe memory = mapping
     return true
   }
 
   private func release() {
-    guard let start = unsafe memory.baseAddress else { return }
+    guard unsafe memory.baseAddress != nil else { return }
     // SAFETY: what `prepare` has mapped; nobody reads it any more.
-    unsafe munmap(start, memory.count)
+    unsafe Memory.unmap(memory)
     unsafe memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   }
 
@@ -88,9 +80,3 @@ final class StagingArena: StateSink {
     }
   }
 }
-
-#if canImport(Glibc)
-  private let mapAnonymous = MAP_ANONYMOUS
-#else
-  private let mapAnonymous = MAP_ANON
-#endif

@@ -1,5 +1,6 @@
 internal import CheckpointEngine
 public import CheckpointFormat
+internal import CheckpointStorage
 
 /// What a ``Checkpointable`` is given to restore itself.
 ///
@@ -47,6 +48,7 @@ public struct StateReader {
     guard tensor.byteCount % size == 0, let count = Int(exactly: tensor.byteCount / size) else {
       throw mismatch(tensor.descriptor, "\(Element.self) has no whole number of elements in it")
     }
+    try Memory.require(Int(clamping: tensor.byteCount), for: prefix + name, in: table.path)
     var values = [Element](repeating: .zero, count: count)
     try read(tensor, prefix + name, into: &values)
     return values

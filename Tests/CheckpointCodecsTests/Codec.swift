@@ -68,11 +68,14 @@ final class Codec {
         "\(raw.count) bytes of \(dtype), \(name), come back as others",
         sourceLocation: sourceLocation)
     }
-    if stored.count > PlaneEncoder.encodedByteCountMax(raw.count) {
+    if stored.count > Deflater.encodedByteCountMax(raw.count) {
       Issue.record("\(raw.count) bytes become \(stored.count)", sourceLocation: sourceLocation)
     }
     return stored
   }
+
+  /// Streams that our decoder has left to zlib so far.
+  var leftToZlibCount: Int { decoder.zlibStreamCount }
 
   /// The stored bytes of a chunk, encoded or not, as a share of its own.
   func share(_ raw: [UInt8], _ dtype: DType) -> Double {

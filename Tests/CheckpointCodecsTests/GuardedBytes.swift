@@ -1,4 +1,8 @@
-import Glibc
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
 
 /// Memory behind whose last byte is a page that cannot be touched: a byte too many ends the process, in
 /// every build.

@@ -33,6 +33,16 @@ import Testing
     }
   }
 
+  @Test(arguments: [4096, 5001, 16_384, 100_000])
+  func whatOurEncoderCodesIsDecodedWithoutZlib(count: Int) throws {
+    let codec = Codec()
+    let stored = try #require(
+      codec.roundTrip(SampleBytes.float32(SampleBytes.normal(count)), .float32))
+    // The last row: streams, one or four of them.
+    #expect(stored[16] == 2 && stored[17] == (count < 16_384 ? 1 : 4))
+    #expect(codec.leftToZlibCount == 0)
+  }
+
   @Test(arguments: [4096, 16_384])
   func noChunkAroundAThresholdIsLost(threshold: Int) {
     let codec = Codec()

@@ -120,3 +120,17 @@ import Testing
     }
   }
 }
+
+extension PlaneSizeTests {
+  /// Rotated, the last plane would have seven bits to be coded, for the sign that is always the same.
+  @Test(arguments: [1.0, -1.0])
+  func floatsOfOneSignAreNotRotated(sign: Double) throws {
+    let codec = Codec()
+    let values = SampleBytes.normal(20_000).map { $0.magnitude * sign }
+    let stored = try #require(codec.roundTrip(SampleBytes.float32(values), .float32))
+    #expect(stored[1] == 0)
+    #expect([4, 8, 12, 16].map { stored[$0] } == [0, 0, 0, 2])
+    let mixed = SampleBytes.normal(20_000)
+    #expect(try #require(codec.roundTrip(SampleBytes.float32(mixed), .float32))[1] == 1)
+  }
+}

@@ -51,7 +51,7 @@ import Testing
     #expect(
       UInt64(entry.rawByteCount)
         <= ChunkDecoder.rawByteCountMax(
-          storedByteCount: entry.storedByteCount, codec: .deflate, chunkByteCount: 0))
+          storedByteCount: entry.storedByteCount, codec: .deflate))
 
     // A tensor of 64 MiB in one chunk of a few hundred bytes.
     edited.store(64 << 20, 4, at: 136)

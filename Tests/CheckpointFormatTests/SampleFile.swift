@@ -91,7 +91,7 @@ struct SampleFile {
           rawByteCount: identity.rawByteCount, storedByteCount: UInt32(stored.count),
           storedChecksum: identity.checksum(of: stored.rawSpan),
           rawChecksum: identity.checksum(of: raw.rawSpan),
-          codec: tensor.encoded[chunk] == nil ? .stored : header.formatVersion.codecs[1])
+          codec: tensor.encoded[chunk] == nil ? .stored : header.formatVersion.codec)
         table.append(row)
         let frame = row.frame(in: header)
         writer.append(contentsOf: frame.encoded)

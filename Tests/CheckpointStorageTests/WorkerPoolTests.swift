@@ -45,6 +45,17 @@ import Testing
       }
       #expect(getpriority(process, 0) == own)
     }
+
+    @Test func threadsThatSuchAThreadMakesStandNoFurtherBehind() {
+      let process = Int32(bitPattern: PRIO_PROCESS.rawValue)
+      let own = getpriority(process, 0)
+      let found = Protected<Int32>(-100)
+      WorkerPool(threadCount: 1, priority: .low).submit {
+        let inner = WorkerPool(threadCount: 1, priority: .low)
+        inner.submit { found.withLock { $0 = getpriority(process, 0) } }.wait()
+      }.wait()
+      #expect(found.withLock { $0 } == min(own + 10, 19))
+    }
   #endif
 
   @Test func forEachUsesTheThreadsOfThePool() {

@@ -49,8 +49,7 @@ enum ChunkTarget {
     if let raw {
       digest.add(raw)
       let most = ChunkDecoder.rawByteCountMax(
-        storedByteCount: UInt32(sample.stored.count), codec: sample.codec,
-        chunkByteCount: sample.chunkByteCount)
+        storedByteCount: UInt32(sample.stored.count), codec: sample.codec)
       try require(UInt64(raw.count) <= most, "more bytes than were thought possible")
       if sample.isEncodedAgain {
         // A stream has one length; a constant plane may have any.
@@ -132,7 +131,7 @@ enum ChunkTarget {
       isStored
       ? !sample.hasWrongRawChecksum
       : !sample.stored.isEmpty && sample.stored.count < rawByteCount
-        && (sample.codec == .planes
+        && (sample.codec == .planes && sample.stored.count >= 9
           || sample.codec == .deflate && rawByteCount <= sample.stored.count * 1032)
     guard let reader = try? FileInMemory(bytes).open() else {
       try require(!isPossible, "a chunk that may be is refused")

@@ -125,7 +125,7 @@ enum CodecTarget {
       return 0
     }
     try require(
-      stored.count <= PlaneEncoder.encodedByteCountMax(raw.count), "encoding did not save enough")
+      stored.count <= Deflater.encodedByteCountMax(raw.count), "encoding did not save enough")
     try require(encoded(elements, encoder) == stored, "the same elements become other bytes")
     let decoder = ChunkDecoder()
     try require(try decode(stored, raw.count, decoder) == raw, "encoded elements are others")

@@ -207,14 +207,14 @@ struct IndexParts {
     for (number, entry) in table.entries.enumerated() where entry.aliasOf == nil {
       for chunk in 0..<entry.chunkCount {
         let rawByteCount = grid.rawByteCount(chunk: chunk, of: entry.byteCount)
-        let isDeflated = rawByteCount > 1 && source.chance(50)
+        let isEncoded = rawByteCount > 1 && source.chance(50)
         let checksum = UInt32.random(in: 0...UInt32.max, using: &source.generator)
         let row = ChunkEntry(
           frameOffset: offset, tensor: UInt32(number), chunk: UInt32(chunk),
           rawByteCount: UInt32(rawByteCount),
-          storedByteCount: UInt32(isDeflated ? 1 + source.below(rawByteCount - 1) : rawByteCount),
-          storedChecksum: checksum, rawChecksum: isDeflated ? ~checksum : checksum,
-          codec: isDeflated ? formatVersion.codecs[1] : .stored)
+          storedByteCount: UInt32(isEncoded ? 1 + source.below(rawByteCount - 1) : rawByteCount),
+          storedChecksum: checksum, rawChecksum: isEncoded ? ~checksum : checksum,
+          codec: isEncoded ? formatVersion.codec : .stored)
         chunks.append(row)
         offset = row.endOffset
       }

@@ -54,11 +54,10 @@ struct LiteralCode {
     let items = items(of: lengths + [0])  // the one length for distances: there are none
     var counts = [UInt32](repeating: 0, count: 19)
     for item in items { counts[item.symbol] += 1 }
-    // A code needs two symbols; which the second is does not matter.
-    if counts.count(where: { $0 > 0 }) == 1 { counts[counts[0] == 0 ? 0 : 1] = 1 }
+    // There are two at least: the end of a block has a length, and that for distances is 0.
     let codeLengths = HuffmanCode.lengths(of: counts, limit: 7)
     let codes = HuffmanCode.codes(of: codeLengths, limit: 7)
-    let orderCount = max(4, (lengthOrder.lastIndex { codeLengths[$0] > 0 } ?? 0) + 1)
+    let orderCount = (lengthOrder.lastIndex { codeLengths[$0] > 0 } ?? 0) + 1
 
     var bits = BitWriter()
     bits.append(1, 1)  // the last block

@@ -7,7 +7,7 @@
 @safe
 final class LiteralDecoder {
   private static let entryCount = 1 << LiteralCode.lengthMax
-  /// The longest run of a code and what follows it: bits that a look into the table uses up.
+  /// The bits that a look takes as its index.
   private static let mask = UInt64(entryCount - 1)
 
   /// The bytes that some bits begin with, up to four, in the lower half; above it a byte with the number of

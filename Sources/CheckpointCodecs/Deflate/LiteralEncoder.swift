@@ -18,7 +18,6 @@ final class LiteralEncoder {
   private let counts: UnsafeMutablePointer<UInt32>
   /// The code of each byte in the lower half of an entry, its length in the upper.
   private let table: UnsafeMutablePointer<UInt32>
-  private(set) var plan: Plan?
 
   /// What a plane that was looked at becomes.
   struct Plan {

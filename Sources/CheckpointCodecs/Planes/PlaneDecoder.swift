@@ -8,6 +8,8 @@ final class PlaneDecoder {
   private let literals = LiteralDecoder()
   private let scratch = Scratch()
   private let usesZlibAlone: Bool
+  /// Streams that were left to zlib, for tests that want to know whose decoder they tested.
+  private(set) var zlibStreamCount = 0
 
   init(usesZlibAlone: Bool) { self.usesZlibAlone = usesZlibAlone }
 
@@ -78,8 +80,9 @@ final class PlaneDecoder {
   @unsafe private static func length(
     _ bytes: Slice<UnsafeBufferPointer<UInt8>>, _ stream: Int
   ) -> Int {
-    let start = unsafe bytes.startIndex + 4 * stream
-    return (0..<4).reduce(0) { unsafe $0 | Int(bytes[start + $1]) << (8 * $1) }
+    let place = unsafe UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes))
+    let length = unsafe place.loadUnaligned(fromByteOffset: 4 * stream, as: UInt32.self)
+    return Int(UInt32(littleEndian: length))
   }
 
   // MARK: One plane
@@ -119,6 +122,7 @@ final class PlaneDecoder {
     case .decoded: return true
     case .malformed: return false
     case .otherStream:
+      unsafe zlibStreamCount += streams.count
       return unsafe streams.allSatisfy { stream in
         // SAFETY: the span lives for this call.
         unsafe Inflater.inflate(

@@ -13,8 +13,7 @@ package struct ElementLayout: Hashable, Sendable {
   /// Whether elements are rotated, so that the exponent of a float is one whole byte.
   package fileprivate(set) var isRotated: Bool
   /// How many bytes in a row must repeat to count as a match: exponents of floats repeat a few by chance.
-  var matchByteCount: Int { isFloat ? 12 : 4 }
-  private let isFloat: Bool
+  let matchByteCount: Int
 
   package init(_ dtype: DType) {
     switch dtype {
@@ -26,7 +25,7 @@ package struct ElementLayout: Hashable, Sendable {
     case .float32, .complex64: (width, isRotated) = (4, true)
     case .float64: (width, isRotated) = (8, true)
     }
-    isFloat = isRotated
+    matchByteCount = isRotated ? 12 : 4
   }
 }
 
@@ -49,13 +48,8 @@ package final class PlaneEncoder {
 
   package init() {}
 
-  /// The most bytes an encoded chunk may have: encoding must save at least 1/32.
-  package static func encodedByteCountMax(_ rawByteCount: Int) -> Int {
-    Deflater.encodedByteCountMax(rawByteCount)
-  }
-
-  /// Planes below this many bytes are constant or stored: a code costs more than they take.
-  private static let codedByteCountMin = 4096
+  /// Chunks of fewer elements are stored, unless all of these are equal: codes would cost more than they save.
+  private static let elementCountMin = PlaneSample.byteCountMax
 
   /// Encodes `raw` into the beginning of `output`.
   ///
@@ -80,10 +74,10 @@ package final class PlaneEncoder {
     let count = raw.count / layout.width
     let head = PlaneHead.byteCount(width: layout.width)
     if unsafe isRepeated(raw, layout.width) {
-      guard head + layout.width <= Self.encodedByteCountMax(raw.count) else { return nil }
+      guard head + layout.width <= Deflater.encodedByteCountMax(raw.count) else { return nil }
       return unsafe encodeRepeated(raw, layout, output)
     }
-    guard count >= Self.codedByteCountMin else { return nil }
+    guard count >= Self.elementCountMin else { return nil }
     var layout = layout
     var samples = unsafe samples(raw, layout, count)
     if layout.isRotated, samples[0].isBit || samples[0].hasOneParity {
@@ -94,36 +88,41 @@ package final class PlaneEncoder {
       layout.isRotated = false
       unsafe samples = self.samples(raw, layout, count)
     }
-    guard samples.contains(where: { $0.isWorthCoding }) else { return nil }
+    guard let first = samples.firstIndex(where: { $0.isWorthCoding }) else { return nil }
+    return unsafe encode(raw, layout, samples, firstCoded: first, output)
+  }
 
-    // Planes in front of the first that is coded are split to where they belong.
-    let directCount = samples.firstIndex { $0.isWorthCoding } ?? 0
-    let scratch = unsafe planeScratch.bytes((layout.width - directCount) * count)
+  /// Encodes plane by plane; those in front of the first that is coded are split to where they belong.
+  private func encode(
+    _ raw: UnsafeRawBufferPointer, _ layout: ElementLayout, _ samples: [PlaneSample],
+    firstCoded: Int, _ output: UnsafeMutableRawBufferPointer
+  ) -> Int? {
+    let count = raw.count / layout.width
+    let head = PlaneHead.byteCount(width: layout.width)
+    let scratch = unsafe planeScratch.bytes((layout.width - firstCoded) * count)
     guard let start = output.baseAddress, let spare = scratch.baseAddress else { return nil }
     // SAFETY: nothing else has bound the memory that is lent for this call.
     let target = unsafe start.assumingMemoryBound(to: UInt8.self)
     let planes = unsafe (0..<layout.width).map { plane in
-      unsafe plane < directCount
-        ? target + head + plane * count : spare + (plane - directCount) * count
+      unsafe plane < firstCoded
+        ? target + head + plane * count : spare + (plane - firstCoded) * count
     }
     unsafe Self.split(raw, layout, count, planes)
 
-    var methods = [PlaneHead.Method](repeating: .stored, count: directCount)
-    var end = head + directCount * count
-    let limit = Self.encodedByteCountMax(raw.count)
-    for plane in directCount..<layout.width {
+    var methods = [PlaneHead.Method](repeating: .stored, count: firstCoded)
+    var end = head + firstCoded * count
+    for plane in firstCoded..<layout.width {
       let bytes = unsafe UnsafeBufferPointer(start: UnsafePointer(planes[plane]), count: count)
-      let room = unsafe UnsafeMutableRawBufferPointer(rebasing: output[min(end, output.count)...])
+      let room = unsafe UnsafeMutableRawBufferPointer(rebasing: output[end...])
       guard let (method, byteCount) = unsafe encode(bytes, samples[plane], into: room) else {
         return nil
       }
       methods.append(method)
       end += byteCount
     }
-    guard end <= limit else { return nil }
-    let bytes = PlaneHead(width: layout.width, isRotated: layout.isRotated, methods: methods)
-      .encoded
-    for (offset, byte) in bytes.enumerated() { unsafe output[offset] = byte }
+    guard end <= Deflater.encodedByteCountMax(raw.count) else { return nil }
+    unsafe output.copyBytes(
+      from: PlaneHead(width: layout.width, isRotated: layout.isRotated, methods: methods).encoded)
     return end
   }
 
@@ -158,11 +157,11 @@ package final class PlaneEncoder {
     guard let plan = unsafe literals.plan(plane) else { return nil }
     let lengths = 4 * plan.streamByteCounts.count
     let byteCount = lengths + plan.byteCount
-    guard byteCount <= min(output.count, Self.encodedByteCountMax(plane.count)) else {
+    guard byteCount <= min(output.count, Deflater.encodedByteCountMax(plane.count)) else {
       return nil
     }
     for (index, length) in plan.streamByteCounts.enumerated() {
-      unsafe Self.store(length, output, at: 4 * index)
+      unsafe output.store(UInt32(length), at: 4 * index)
     }
     let room = unsafe UnsafeMutableRawBufferPointer(rebasing: output[lengths..<byteCount])
     unsafe literals.encode(plane, by: plan, into: room)
@@ -177,7 +176,7 @@ package final class PlaneEncoder {
     // SAFETY: the span lives for this call.
     let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(plane))
     guard let byteCount = unsafe deflater.encode(bytes, into: room) else { return nil }
-    unsafe Self.store(byteCount, output, at: 0)
+    unsafe output.store(UInt32(byteCount), at: 0)
     return 4 + byteCount
   }
 
@@ -194,14 +193,6 @@ package final class PlaneEncoder {
       let encoded = unsafe deflater.encode(bytes, into: UnsafeMutableRawBufferPointer(room))
     else { return false }
     return Double(encoded * 8) < sample.bitsPerByte * Double(byteCount)
-  }
-
-  @unsafe private static func store(
-    _ length: Int, _ output: UnsafeMutableRawBufferPointer, at offset: Int
-  ) {
-    for byte in 0..<4 {
-      unsafe output[offset + byte] = UInt8(truncatingIfNeeded: length >> (8 * byte))
-    }
   }
 
   // MARK: Looking and splitting
@@ -222,7 +213,7 @@ package final class PlaneEncoder {
     // Not rotated: the bytes of the element are those of its planes.
     var bytes = PlaneHead(width: layout.width, isRotated: false, methods: methods).encoded
     unsafe bytes += raw.prefix(layout.width)
-    for (offset, byte) in bytes.enumerated() { unsafe output[offset] = byte }
+    unsafe output.copyBytes(from: bytes)
     return bytes.count
   }
 
@@ -230,12 +221,12 @@ package final class PlaneEncoder {
   private func samples(
     _ raw: UnsafeRawBufferPointer, _ layout: ElementLayout, _ count: Int
   ) -> [PlaneSample] {
-    let sampleCount = min(count, PlaneSample.byteCountMax)
+    let sampleCount = PlaneSample.byteCountMax
     let scratch = unsafe sampleScratch.bytes(layout.width * sampleCount)
     guard let spare = scratch.baseAddress else { return [] }
     let half = sampleCount / 2
     for (part, first) in [count / 4, 3 * count / 4].enumerated() {
-      let begin = max(0, min(first, count - half))
+      let begin = min(first, count - half)
       let planes = unsafe (0..<layout.width).map { unsafe spare + $0 * sampleCount + part * half }
       let range = begin * layout.width..<(begin + half) * layout.width
       unsafe Self.split(UnsafeRawBufferPointer(rebasing: raw[range]), layout, half, planes)

@@ -1,4 +1,5 @@
 package import CheckpointFormat
+internal import CheckpointStorage
 
 /// A tensor that can be read, wherever its bytes come from.
 package struct TensorSource: Sendable {
@@ -92,9 +93,8 @@ package struct TensorSource: Sendable {
 
   /// The bytes of the whole tensor.
   package func bytes() throws(CheckpointError) -> [UInt8] {
-    guard let count = Int(exactly: byteCount) else {
-      throw CheckpointError(.overLimit, "The tensor is larger than this machine's memory.")
-    }
+    let count = Int(clamping: byteCount)
+    try Memory.require(count, for: descriptor.name)
     return unsafe try [UInt8](filling: count) { (buffer) throws(CheckpointError) in
       unsafe try read(into: buffer)
     }

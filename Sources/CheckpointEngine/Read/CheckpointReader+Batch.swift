@@ -102,7 +102,7 @@ extension CheckpointReader {
           let entry = entries[chunk.number]
           let place = Int(entry.storedOffset - start)
           let stored = bytes.extracting(place..<place + Int(entry.storedByteCount))
-          unsafe try loader.put(entry, stored, into: chunk.target)
+          unsafe try loader.put(entry, stored, into: chunk.target, by: workspace)
         }
         return true
       }

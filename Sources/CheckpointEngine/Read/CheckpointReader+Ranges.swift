@@ -1,12 +1,6 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Darwin)
-  internal import Darwin
-#endif
-
 extension CheckpointReader {
   var loader: ChunkLoader { ChunkLoader(file: file, index: index, workspaces: workspaces) }
 
@@ -14,28 +8,11 @@ extension CheckpointReader {
   func read(
     _ entry: TensorTable.Entry, _ range: Range<UInt64>
   ) throws(CheckpointError) -> [UInt8] {
-    guard let byteCount = Int(exactly: UInt64(range.count)), Self.canAllocate(byteCount) else {
-      throw CheckpointError(
-        .overLimit,
-        "Tensor '\(escaped(entry.name))' has \(entry.byteCount) bytes, for which this machine has no "
-          + "memory. Read it by rows, or into memory of your own.",
-        at: CheckpointError.Location(path: path, tensor: entry.name))
-    }
+    let byteCount = range.count
+    try Memory.require(byteCount, for: entry.name, in: path)
     return unsafe try [UInt8](filling: byteCount) { (buffer) throws(CheckpointError) in
       unsafe try read(entry, range, into: buffer)
     }
-  }
-
-  /// Whether the system would give so much memory.
-  ///
-  /// An array for which there is none ends the program, and a small file can claim much: planes may be
-  /// constant.
-  private static func canAllocate(_ byteCount: Int) -> Bool {
-    guard byteCount >= 1 << 30 else { return true }
-    // SAFETY: nothing is done with the memory but to give it back.
-    guard let memory = unsafe malloc(byteCount) else { return false }
-    unsafe free(memory)
-    return true
   }
 
   /// Reads a byte range of a tensor; only the chunks that hold a part of it are touched.
@@ -101,25 +78,11 @@ extension CheckpointReader {
       unsafe try loader.load(entry.firstChunk + chunk, into: destination)
       return
     }
-    let whole = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: Int(end - start), alignment: Int(Layout.alignment))
-    defer { unsafe whole.deallocate() }
-    unsafe try loader.load(entry.firstChunk + chunk, into: whole)
-    let wanted = Int(part.lowerBound - start)..<Int(part.upperBound - start)
-    unsafe destination.copyMemory(
-      from: UnsafeRawBufferPointer(rebasing: whole[wanted]))
-  }
-}
-
-extension WorkerPool {
-  /// More threads than this only cost memory: each has buffers of a few chunks.
-  private static let threadCountMax = 256
-
-  /// A pool for `threads` threads; nil for one per processor, 1 for the calling thread alone.
-  package static func sized(
-    _ threads: Int?, priority: ThreadPriority = .ordinary
-  ) -> WorkerPool {
-    let count = min(threads ?? availableThreadCount, threadCountMax)
-    return WorkerPool(threadCount: count <= 1 ? 0 : count, priority: priority)
+    try workspaces.withTool { (workspace) throws(CheckpointError) in
+      let whole = unsafe workspace.rawBytes(Int(end - start))
+      unsafe try loader.load(entry.firstChunk + chunk, into: whole, by: workspace)
+      let wanted = Int(part.lowerBound - start)..<Int(part.upperBound - start)
+      unsafe destination.copyMemory(from: UnsafeRawBufferPointer(rebasing: whole[wanted]))
+    }
   }
 }

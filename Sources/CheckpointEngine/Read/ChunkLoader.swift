@@ -16,6 +16,15 @@ struct ChunkLoader: Sendable {
   func load(
     _ number: Int, into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
+    try workspaces.withTool { (workspace) throws(CheckpointError) in
+      unsafe try load(number, into: target, by: workspace)
+    }
+  }
+
+  /// The form for who has a workspace.
+  func load(
+    _ number: Int, into target: UnsafeMutableRawBufferPointer, by workspace: ChunkWorkspace
+  ) throws(CheckpointError) {
     let entry = index.chunks.entries[number]
     guard entry.codec != .stored else {
       unsafe try file.read(into: target, at: entry.storedOffset)
@@ -23,23 +32,20 @@ struct ChunkLoader: Sendable {
       let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(target))
       return try check(entry, bytes, .storedChunk)
     }
-    try workspaces.withTool { (workspace) throws(CheckpointError) in
-      let stored = unsafe workspace.storedBytes(Int(entry.storedByteCount))
-      unsafe try file.read(into: stored, at: entry.storedOffset)
-      // SAFETY: the memory is this thread's until the end of this call, as the target is.
-      let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(stored))
-      unsafe try decode(entry, bytes, into: target, by: workspace)
-    }
+    let stored = unsafe workspace.storedBytes(Int(entry.storedByteCount))
+    unsafe try file.read(into: stored, at: entry.storedOffset)
+    // SAFETY: the memory is this thread's until the end of this call, as the target is.
+    let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(stored))
+    unsafe try decode(entry, bytes, into: target, by: workspace)
   }
 
   /// Puts the raw bytes of a chunk into all of `target`, and checks them there.
   func put(
-    _ entry: ChunkEntry, _ stored: RawSpan, into target: UnsafeMutableRawBufferPointer
+    _ entry: ChunkEntry, _ stored: RawSpan, into target: UnsafeMutableRawBufferPointer,
+    by workspace: ChunkWorkspace
   ) throws(CheckpointError) {
     guard entry.codec == .stored else {
-      return try workspaces.withTool { (workspace) throws(CheckpointError) in
-        unsafe try decode(entry, stored, into: target, by: workspace)
-      }
+      return unsafe try decode(entry, stored, into: target, by: workspace)
     }
     // SAFETY: both have the chunk's raw length: that of a stored chunk is its stored length.
     unsafe stored.withUnsafeBytes { unsafe target.copyMemory(from: $0) }

@@ -103,16 +103,15 @@ package struct FileIndex: Sendable {
 
   /// No chunk claims more than its stored bytes can decode to.
   ///
-  /// So memory asked for a tensor is bounded by the bytes that are there: a small file cannot make
-  /// the reader ask for a terabyte.
+  /// That bounds what a deflated chunk is given memory for. Planes may be constant: of theirs, only the size
+  /// of a chunk is bounded, and whoever asks for a whole tensor asks ``Memory`` first.
   private static func requireDecodable(
     _ chunks: ChunkTable, at base: UInt64
   ) throws(FormatError) {
     for (number, entry) in chunks.entries.enumerated()
     where entry.rawByteCount != entry.storedByteCount {
       let limit = ChunkDecoder.rawByteCountMax(
-        storedByteCount: entry.storedByteCount, codec: entry.codec,
-        chunkByteCount: Int(entry.rawByteCount))
+        storedByteCount: entry.storedByteCount, codec: entry.codec)
       guard entry.rawByteCount <= limit else {
         throw FormatError(
           .inconsistent("a chunk that cannot decode to so many bytes"),
@@ -126,11 +125,8 @@ package struct FileIndex: Sendable {
     _ header: CheckpointHeader, _ trailer: Trailer, frontHead: [UInt8], tableByteCount: Int
   ) throws(FormatError) {
     let front = try FrontTable.decodeHead(frontHead.rawSpan)
-    let headerBytes = header.encoded
-    let headerChecksum = header.formatVersion.checksum(
-      headerBytes.rawSpan.extracting(0..<CheckpointHeader.checksumOffset))
     guard trailer.saveIdentifier == header.saveIdentifier,
-      front.saveIdentifier == header.saveIdentifier, trailer.headerChecksum == headerChecksum,
+      front.saveIdentifier == header.saveIdentifier, trailer.headerChecksum == header.checksum,
       trailer.frontTableChecksum == front.checksum, front.tableByteCount == UInt64(tableByteCount)
     else {
       throw FormatError(

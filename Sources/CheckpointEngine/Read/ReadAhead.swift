@@ -12,7 +12,8 @@ internal import CheckpointStorage
 final class ReadAhead: Sendable {
   /// Chunks of more raw bytes gain nothing.
   static let chunkByteCountMax: UInt32 = 64 << 10
-  private static let windowByteCountMin = 128 << 10
+  /// Two chunks of ``chunkByteCountMax`` fit, with their stored bytes and their raw ones.
+  private static let windowByteCountMin = 256 << 10
   private static let windowByteCountMax = 1 << 20
   /// Windows that are read before they are needed; also bounds the memory.
   private static let windowCountMax = 8
@@ -141,7 +142,7 @@ final class ReadAhead: Sendable {
     guard chunks.count > 1 else { return false }
     let result = Protected(WindowContent?.none)
     let loading = pool.submit { [loader] in
-      let content = WindowContent(chunks, loader)
+      let content = loader.workspaces.withTool { WindowContent(chunks, loader, by: $0) }
       result.withLock { $0 = content }
     }
     state.windows.append(Window(chunks: chunks, loading: loading, result: result))
@@ -171,7 +172,7 @@ private struct WindowContent: Sendable {
   }
 
   /// Reads, checks and decodes chunks; nil if they cannot be read.
-  init?(_ chunks: Range<Int>, _ loader: ChunkLoader) {
+  init?(_ chunks: Range<Int>, _ loader: ChunkLoader, by workspace: ChunkWorkspace) {
     let entries = loader.index.chunks.entries[chunks]
     guard let first = entries.first, let last = entries.last else { return nil }
     let start = first.storedOffset
@@ -201,7 +202,8 @@ private struct WindowContent: Sendable {
         } else {
           let decoded = end..<end + Int(entry.rawByteCount)
           let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[decoded])
-          let isIntact = unsafe (try? loader.put(entry, source, into: target)) != nil
+          let isIntact =
+            unsafe (try? loader.decode(entry, source, into: target, by: workspace)) != nil
           places.append(isIntact ? decoded : 0..<0)
           end = decoded.upperBound
         }

@@ -32,7 +32,7 @@ final class BlockWriter: Sendable {
 
   /// The most that is written through the cache at once: for more, the system takes larger pages,
   /// and finding those takes it longer than the disk needs.
-  private static let cachedPieceByteCount = 256 << 10
+  private static let cachedPartByteCount = 256 << 10
 
   init(
     _ backend: any StorageBackend, _ descriptor: Descriptor, now: @escaping @Sendable () -> UInt64
@@ -51,8 +51,10 @@ final class BlockWriter: Sendable {
   /// Whether the file system turned out to have no transfers past the cache.
   var wasUncachedRefused: Bool { state.withLock { $0.wasUncachedRefused } }
 
-  /// Whether transfers go past the page cache.
-  var isUncached: Bool { state.withLock { $0.caching == .uncached } }
+  #if Mutants
+    /// Whether transfers go past the page cache.
+    var isUncached: Bool { state.withLock { $0.caching == .uncached } }
+  #endif
 
   /// Prepares for much: past the cache, or else with the disk at work from the start.
   ///
@@ -106,19 +108,21 @@ final class BlockWriter: Sendable {
     let (offset, isUncached) = state.withLock {
       ($0.writtenByteCount, $0.caching == .uncached)
     }
-    let piece =
+    let part =
       isUncached
-      ? blocks : blocks.extracting(first: min(blocks.byteCount, Self.cachedPieceByteCount))
+      ? blocks : blocks.extracting(first: min(blocks.byteCount, Self.cachedPartByteCount))
     let count: Int
     do {
-      count = try backend.write(descriptor, piece, at: offset)
+      count = try backend.write(descriptor, part, at: offset)
     } catch {
-      // Some file systems refuse only here. Once they have taken something, it is an error.
-      guard isUncached, offset == 0, error.errno == EINVAL, setCaching(.cached) else { throw error }
+      // Some file systems refuse only here. Once they have taken something it is an error, and the next save
+      // goes through the cache.
+      guard isUncached, error.errno == EINVAL else { throw error }
       state.withLock { $0.wasUncachedRefused = true }
+      guard offset == 0, setCaching(.cached) else { throw error }
       return 0
     }
-    guard count > 0, count <= piece.byteCount else { throw StorageError(.write, errno: EIO) }
+    guard count > 0, count <= part.byteCount else { throw StorageError(.write, errno: EIO) }
     state.withLock { $0.writtenByteCount += UInt64(count) }
     // What is left of a begun block cannot go past the cache.
     if isUncached, count % Int(Layout.fileAlignment) != 0 { setCaching(.cached) }

@@ -32,12 +32,10 @@ package struct FileBlueprint {
     } catch {
       throw Parts.refusal(error)
     }
-    let headerBytes = header.encoded
-    headerChecksum = header.formatVersion.checksum(
-      headerBytes.rawSpan.extracting(0..<CheckpointHeader.checksumOffset))
+    headerChecksum = header.checksum
     let front = FrontTable.encoded(tensorTable, in: header)
     frontTableChecksum = front.checksum
-    head = headerBytes + front.bytes
+    head = header.encoded + front.bytes
   }
 
   /// The most bytes that a file can have, for which nothing needs to be sorted or checksummed.

@@ -5,10 +5,11 @@ package struct OutputOptions: Hashable, Sendable {
   package var largeFileByteCount: UInt64 = 1 << 20
   /// What is written at once of a large file: whole blocks.
   package var bufferByteCount = 8 << 20
-  /// Of those, so that one is filled while another is written.
-  package var bufferCount = 2
   /// What is written at once of any other file: whole blocks.
   package var smallBufferByteCount = 64 << 10
+
+  /// States that are smaller say nothing of how fast the disk is: they end in its cache.
+  package var pacedStateByteCount: UInt64 = 64 << 20
 
   package init() {}
 }

@@ -21,8 +21,6 @@ package struct SavePace {
     }
   }
 
-  /// Smaller saves say nothing: they end in the cache of the disk.
-  package static let stateByteCountMin: UInt64 = 64 << 20
   /// After so many saves without, the coder is measured again: other programs may have let go of the
   /// processors.
   package static let storedCountMax = 32
@@ -33,8 +31,8 @@ package struct SavePace {
 
   package init() {}
 
+  /// Learns from a save that was large enough to say something.
   package mutating func note(_ sample: Sample) {
-    guard sample.stateByteCount >= Self.stateByteCountMin else { return }
     writing = Double(sample.writingNanoseconds) / Double(sample.fileByteCount)
     storedCount += 1
     if let nanoseconds = sample.encodingNanoseconds {

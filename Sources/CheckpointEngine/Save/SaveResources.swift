@@ -28,7 +28,7 @@ final class SaveResources {
   init(_ options: OutputOptions, beside pool: WorkerPool, now: @escaping @Sendable () -> UInt64) {
     self.options = options
     self.now = now
-    writerPool = WorkerPool(threadCount: min(pool.threadCount, 1))
+    writerPool = WorkerPool(threadCount: min(pool.threadCount, 1), priority: pool.priority)
   }
 
   /// The buffers of a large file.
@@ -36,7 +36,7 @@ final class SaveResources {
     defer { buffers = [] }
     guard buffers.isEmpty else { return buffers }
     // Without a thread that writes, none could be filled meanwhile.
-    let count = writerPool.threadCount == 0 ? 1 : options.bufferCount
+    let count = writerPool.threadCount == 0 ? 1 : 2
     return (0..<count).map { _ in PageBuffer(byteCount: options.bufferByteCount) }
   }
 

@@ -26,6 +26,8 @@ final class SequentialOutput {
   private(set) var byteCount: UInt64 = 0
 
   private static let blockByteCount = Int(Layout.fileAlignment)
+  /// With smaller ones, disk and caller wait for each other.
+  private static let portionByteCountMin = 1 << 20
 
   init(_ backend: any StorageBackend, _ descriptor: Descriptor, _ resources: SaveResources) {
     self.resources = resources
@@ -40,8 +42,10 @@ final class SequentialOutput {
   /// How long the file system took for them.
   var writingNanoseconds: UInt64 { writer.writingNanoseconds }
 
-  /// Whether it is written past the page cache.
-  var isUncached: Bool { writer.isUncached }
+  #if Mutants
+    /// Whether it is written past the page cache.
+    var isUncached: Bool { writer.isUncached }
+  #endif
 
   /// Decides how the file is written, before its first byte.
   func begin(fileByteCountMax: UInt64) {
@@ -51,7 +55,7 @@ final class SequentialOutput {
       buffers = resources.takeBuffers()
       // Of a file that fills few buffers, the first portion is at the disk sooner.
       let share = Int(clamping: fileByteCountMax / 8) / Self.blockByteCount * Self.blockByteCount
-      portionByteCount = min(options.bufferByteCount, max(share, 1 << 20))
+      portionByteCount = min(options.bufferByteCount, max(share, Self.portionByteCountMin))
       writer.expectMuch(isUncached: !resources.isUncachedRefused)
     } else {
       portionByteCount = min(options.smallBufferByteCount, Int(fileByteCountMax))

@@ -67,7 +67,7 @@ extension CheckpointStore {
     return SaveReceipt(
       path: directory.path(of: name), step: step, generation: header.generation,
       checkpointIdentifier: header.checkpointIdentifier, saveIdentifier: header.saveIdentifier,
-      byteCount: byteCount, stateByteCount: plan.byteCount,
+      byteCount: byteCount, stateByteCount: blueprint.stateByteCount,
       unhealthyReason: plan.metadata.unhealthyReason,
       seconds: Double(options.device.timeSource.monotonic() - start) / 1e9)
   }
@@ -96,13 +96,17 @@ extension CheckpointStore {
       try pipeline.finish()
       try output.appendIndex(of: blueprint, chunks: pipeline.chunks)
       try output.requireSound()
+      // First, since the time of the writes that it waits for is counted by itself.
+      try output.finish()
       let start = resources.now()
       try temporary.seal(byteCount: output.byteCount)
-      resources.pace.note(
-        SavePace.Sample(
-          stateByteCount: blueprint.stateByteCount,
-          encodingNanoseconds: pipeline.encodingNanoseconds, fileByteCount: output.byteCount,
-          writingNanoseconds: output.writingNanoseconds + resources.now() - start))
+      if blueprint.stateByteCount >= options.output.pacedStateByteCount {
+        resources.pace.note(
+          SavePace.Sample(
+            stateByteCount: blueprint.stateByteCount,
+            encodingNanoseconds: pipeline.encodingNanoseconds, fileByteCount: output.byteCount,
+            writingNanoseconds: output.writingNanoseconds + resources.now() - start))
+      }
       return output.byteCount
     } catch {
       // Described first: removing the file changes how much is free.

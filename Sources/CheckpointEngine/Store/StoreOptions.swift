@@ -25,7 +25,7 @@ public struct StoreOptions: Sendable {
   public var lockTimeout: Double
   /// Recorded in each header: the program and its version; cut after 256 bytes of UTF-8.
   public var writer: String
-  /// Of the threads that encode and decode.
+  /// Of the threads that encode, decode and write.
   package var threadPriority = ThreadPriority.ordinary
   /// In what portions files are written.
   package var output = OutputOptions()

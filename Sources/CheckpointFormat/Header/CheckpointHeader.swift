@@ -89,6 +89,11 @@ extension CheckpointHeader {
     return String(writer[..<end])
   }
 
+  /// The checksum that the header has, which the trailer repeats.
+  package var checksum: UInt32 {
+    formatVersion.checksum(encoded.rawSpan.extracting(0..<Self.checksumOffset))
+  }
+
   /// Encodes the first 4,096 bytes of a file.
   package var encoded: [UInt8] {
     precondition(writer.utf8.count <= Self.writerByteCountMax, "the writer's name is too long")

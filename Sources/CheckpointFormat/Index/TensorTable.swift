@@ -101,8 +101,7 @@ package struct TensorTable: Hashable, Sendable {
     let alias = aliasOf.map { records.indices.contains($0) ? UInt32($0) : Self.notAnAlias - 1 }
     try place(&record, alias: alias ?? Self.notAnAlias, chunkCountMax: bounds.chunkCountMax, at: 0)
     {
-      let original = entries[$0].descriptor
-      return original.dtype == descriptor.dtype && original.shape == descriptor.shape
+      entries[$0].dtype == descriptor.dtype && entries[$0].hasShape(descriptor.shape)
     }
     encode(record, descriptor)
     admit(record)
