@@ -55,7 +55,7 @@ public struct ResumeContract: Sendable {
 
   private var statements: [String: Statement] = [:]
 
-  /// A contract that states what the library knows by itself: its version and the format's, and the
+  /// A contract that states what the library knows by itself: its version and the newest format's, and the
   /// machine's architecture, operating system and number of processors, all of them harmless if they
   /// differ.
   ///

@@ -7,6 +7,7 @@ import Testing
 // Goal: no byte of a file is inert, and no damage makes a reader return other bytes.
 // Method: a file with every kind of record, damaged in every way that media and people damage files;
 // every full verification must report it, and every tensor must come back as it was, or not at all.
+
 /// A file with every kind of record, and what is said of it when it is damaged.
 private struct Subject {
   private static let files = FormatVersion.allCases.reduce(into: [:]) {

@@ -20,7 +20,7 @@ struct FixtureManifest: Codable, Equatable {
     var writer: String
     /// Generation, step and identifier, oldest first.
     var branchPoints: [String]
-    /// The codes of all chunks in file order: 0 stored, 1 DEFLATE.
+    /// The codes of all chunks in file order: 0 stored, 1 DEFLATE, 2 planes.
     var codecs: [UInt32]
     var tensors: [Tensor]
     var metadata: [Value]

@@ -6,7 +6,7 @@ import FuzzHarness
 import Testing
 
 // Goal: whatever a file says, reading it ends with an error or with bytes; it never traps, hangs or
-// asks for memory that the file does not account for.
+// asks for memory that the machine does not have.
 // Method: fields are changed at random and every checksum made right again, so that the change gets
 // as far into the reader as it can.
 @Suite struct HostileFileTests {

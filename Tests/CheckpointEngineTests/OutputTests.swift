@@ -16,7 +16,7 @@ import Testing
 // Method: a simulated disk refuses what a real one refuses, and more: a direct write must be of
 // whole blocks from whole pages. The portions are small, so that small states take many.
 @Suite struct OutputTests {
-  /// A state of about 30 blocks, a part of which deflates.
+  /// A state of about 30 blocks, a part of which is encoded.
   private static let state: SampleState = {
     var state = SampleState(7, byteCount: 50_001)
     state.add("zeros", .uint8, [200_000], [UInt8](repeating: 0, count: 200_000))

@@ -122,7 +122,7 @@ func options(
     formatVersion: formatVersion, chunkByteCount: chunkByteCount, threads: threads,
     lockTimeout: lockTimeout,
     writer: "CheckpointEngineTests")
-  // Several writes also of small states, and of those that deflate to little.
+  // Several writes also of small states, and of those that become little.
   options.output.smallBufferByteCount = 4096
   options.output.bufferByteCount = 4096
   return options

@@ -3,11 +3,11 @@ import CheckpointFormat
 import CheckpointStorage
 import CheckpointTesting
 
-// What the scenarios save: small, and yet with chunks that deflate and chunks that do not, a tensor
+// What the scenarios save: small, and yet with chunks that are encoded and chunks that are not, a tensor
 // of several chunks, one without elements, a scalar, and values, one of which takes blocks of its own.
 
 extension Ledger.Content {
-  /// Eight rows; some chunks deflate, some do not.
+  /// Eight rows; some chunks are encoded, some are not.
   var matrix: [UInt8] {
     (0..<320).map {
       $0 < 64

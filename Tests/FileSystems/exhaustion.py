@@ -55,7 +55,7 @@ def _thin(
     driver: Driver, scratch: Path, file_system: FileSystem, writer: str, room: int,
     failures: Counter,
 ) -> str:
-    state_bytes = 24 * MIB  # half of it deflates to nothing
+    state_bytes = 24 * MIB  # half of it becomes nothing
     below, target = scratch / "below", scratch / "mount"
     below.mkdir(exist_ok=True)
     target.mkdir(exist_ok=True)

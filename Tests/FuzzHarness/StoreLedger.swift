@@ -64,7 +64,7 @@ struct StoreLedger {
     }
   }
 
-  /// The bytes of an attempt; some chunks deflate, some do not.
+  /// The bytes of an attempt; some chunks are encoded, some are not.
   static func payload(_ attempt: Int) -> [UInt8] {
     (0..<96).map {
       $0 < 64

@@ -13,7 +13,7 @@ extension CheckpointReader {
   /// - Throws: ``CheckpointError``: before anything is read `.notFound`, or `.incompatibleState` if a
   ///   size differs; then of what could not be read the first in the order of the file, `.corrupted` or
   ///   `.unreadable`.
-  /// - Complexity: 1 MiB, or one stored chunk, of extra memory per thread, and 24 bytes per chunk.
+  /// - Complexity: 24 bytes of extra memory per chunk, and what a reader keeps.
   public func read(
     _ tensors: [(name: String, target: UnsafeMutableRawBufferPointer)]
   ) throws(CheckpointError) {

@@ -7,6 +7,9 @@ public import CheckpointStorage
 /// both of its checksums, so a tensor comes back as it was saved or not at all. The file is held
 /// under a shared lock while the reader lives, which retention respects; even without the lock
 /// the bytes stay readable, since a published file is never modified.
+///
+/// A reader keeps memory for two chunks and their planes for each thread that has read, and, where small
+/// tensors were read in a row, up to eight windows of 1 MiB.
 public final class CheckpointReader: Sendable {
   let file: OpenFile
   package let index: FileIndex
@@ -73,7 +76,8 @@ public final class CheckpointReader: Sendable {
   ///
   /// - Parameter name: The tensor's name, compared by the bytes of its UTF-8.
   /// - Returns: The bytes.
-  /// - Throws: ``CheckpointError``: `.notFound`, `.corrupted` or `.unreadable`.
+  /// - Throws: ``CheckpointError``: `.notFound`, `.overLimit` if this machine has no memory for it,
+  ///   `.corrupted` or `.unreadable`.
   public func read(_ name: String) throws(CheckpointError) -> [UInt8] {
     let entry = index.tensors.entries[try number(of: name)]
     return try read(entry, 0..<entry.byteCount)
@@ -88,7 +92,7 @@ public final class CheckpointReader: Sendable {
   ///   - target: As many bytes as the tensor has.
   /// - Throws: ``CheckpointError``: `.notFound`, `.incompatibleState` if the sizes differ,
   ///   `.corrupted` or `.unreadable`.
-  /// - Complexity: No extra memory but one stored chunk per thread.
+  /// - Complexity: No extra memory but what a reader keeps.
   public func read(
     _ name: String, into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {
@@ -104,8 +108,8 @@ public final class CheckpointReader: Sendable {
   ///   - rows: Within the first dimension.
   ///   - name: A tensor of rank 1 or more.
   /// - Returns: The bytes of these rows, row-major and little-endian.
-  /// - Throws: ``CheckpointError``: `.notFound` also if the tensor has no such rows, `.corrupted`
-  ///   or `.unreadable`.
+  /// - Throws: ``CheckpointError``: `.notFound` also if the tensor has no such rows, `.overLimit` if this
+  ///   machine has no memory for them, `.corrupted` or `.unreadable`.
   public func read(rows: Range<Int>, of name: String) throws(CheckpointError) -> [UInt8] {
     let entry = index.tensors.entries[try number(of: name)]
     return try read(entry, try byteRange(rows, of: entry))

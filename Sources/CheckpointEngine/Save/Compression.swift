@@ -7,8 +7,8 @@ public struct Compression: Hashable, Sendable {
   public static let none = Compression(method: .none)
   /// Chunks are encoded where that saves at least 1/32 of them.
   ///
-  /// In format version 2 the exponents of floats are coded and the noise of their mantissas is stored, faster
-  /// than most disks write; in version 1 it is zlib's level 1, which is slow.
+  /// In format version 2 the exponents of floats are coded and the noise of their mantissas is stored, about as
+  /// fast as many disks write; in version 1 it is zlib's level 1, which is slow.
   public static let always = Compression(method: .always)
   /// As ``always``, but in version 2 chunks are stored where the disk has turned out to be faster than the
   /// coder.

@@ -2,7 +2,7 @@ internal import CheckpointEngine
 
 /// The state of a step: every byte follows from step, tensor and position.
 enum Payload {
-  /// A part that does not deflate and one that does, about as many bytes of each.
+  /// A part that is stored and one that is encoded, about as many bytes of each.
   static func plan(step: UInt64, byteCount: Int) throws(CheckpointError) -> SavePlan {
     var plan = SavePlan()
     for name in ["weight", "moment"] {

@@ -17,15 +17,7 @@ struct BlockCase {
     case "load": arms = workbench.loadArms(try makeFiles())
     default: arms = workbench.verifyArms(try makeFiles())
     }
-    let blocks = try Blocks(arms, count: options.blockCount, seed: options.seed) { block, sample in
-      guard options.printsJSON else { return }
-      print(
-        sample.json([
-          ("event", .text("sample")), ("schema", .integer(1)), ("case", .text(options.command)),
-          ("block", .integer(block)),
-        ]).text)
-    }
-    BlockReport(options: options).show(blocks, arms.map(\.name))
+    try BlockReport(options: options).measure(arms)
   }
 
   private func makeFiles() throws -> [Workbench.File] {

@@ -64,16 +64,7 @@ final class CodecCase {
     let storedByteCount = encodeAll()
     checkAll()
     showSize(storedByteCount)
-    let arms = arms()
-    let blocks = try Blocks(arms, count: options.blockCount, seed: options.seed) { block, sample in
-      guard options.printsJSON else { return }
-      print(
-        sample.json([
-          ("event", .text("sample")), ("schema", .integer(1)), ("case", .text(options.command)),
-          ("block", .integer(block)),
-        ]).text)
-    }
-    BlockReport(options: options).show(blocks, arms.map(\.name))
+    try BlockReport(options: options).measure(arms())
   }
 
   // MARK: Arms

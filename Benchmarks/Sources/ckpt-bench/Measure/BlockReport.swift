@@ -9,6 +9,19 @@ struct BlockReport {
 
   let options: Options
 
+  /// Measures arms in blocks, and shows what came of it.
+  func measure(_ arms: [Arm]) throws {
+    let blocks = try Blocks(arms, count: options.blockCount, seed: options.seed) { block, sample in
+      guard options.printsJSON else { return }
+      print(
+        sample.json([
+          ("event", .text("sample")), ("schema", .integer(1)), ("case", .text(options.command)),
+          ("block", .integer(block)),
+        ]).text)
+    }
+    show(blocks, arms.map(\.name))
+  }
+
   /// What is compared with what.
   ///
   /// Writes are limited by W, reads by K, cold ones by D, and what stays in memory by M.
@@ -35,7 +48,7 @@ struct BlockReport {
   /// - Parameters:
   ///   - blocks: What was measured.
   ///   - arms: The names of the arms, in their order.
-  func show(_ blocks: Blocks, _ arms: [String]) {
+  private func show(_ blocks: Blocks, _ arms: [String]) {
     if !options.printsJSON {
       let repeated = blocks.repeatedCount
       print(

@@ -33,7 +33,7 @@ final class WorkloadState: Checkpointable {
       Benchmark.fail("no memory for the state", status: 1)
     }
     #if canImport(Glibc)
-      // A direct write from large pages is faster: the limit should not profit from small ones.
+      // A direct write from large pages is faster, and the limit shall be the fastest there is.
       unsafe madvise(start, size, MADV_HUGEPAGE)
     #endif
     unsafe self.start = start
