@@ -10,7 +10,10 @@ package struct CommandLineProgram: Sendable {
   private let version: String
   private let help: String
   private let kinds: [String: OptionParser.Kind]
+  private let commands: [Subcommand]
 
+  /// A program that does one thing.
+  ///
   /// - Parameters:
   ///   - name: The program's name.
   ///   - version: What `--version` prints behind the name.
@@ -19,10 +22,29 @@ package struct CommandLineProgram: Sendable {
   package init(
     name: String, version: String, help: String, kinds: [String: OptionParser.Kind]
   ) {
+    self.init(name: name, version: version, help: help, kinds: kinds, commands: [])
+  }
+
+  /// A program whose first word says what to do.
+  ///
+  /// - Parameters:
+  ///   - name: The program's name.
+  ///   - version: What `--version` prints behind the name.
+  ///   - help: What `--help` prints where no command is named.
+  ///   - commands: What it can do.
+  package init(name: String, version: String, help: String, commands: [Subcommand]) {
+    self.init(name: name, version: version, help: help, kinds: [:], commands: commands)
+  }
+
+  private init(
+    name: String, version: String, help: String, kinds: [String: OptionParser.Kind],
+    commands: [Subcommand]
+  ) {
     self.name = name
     self.version = version
     self.help = help
     self.kinds = kinds.merging(["help": .flag, "version": .flag]) { own, _ in own }
+    self.commands = commands
   }
 
   /// Runs the program on the words of the command line and exits with its status.
@@ -30,11 +52,38 @@ package struct CommandLineProgram: Sendable {
   /// - Parameter body: The work; a ``UsageError`` it throws is answered like one of the parser.
   package func main(_ body: (OptionParser) throws(UsageError) -> ExitStatus) -> Never {
     StandardStreams.prepare()
-    exit(status(Array(CommandLine.arguments.dropFirst()), body).rawValue)
+    exit(status(Array(CommandLine.arguments.dropFirst()), name, help, kinds, body).rawValue)
+  }
+
+  /// Runs the command that the first word of the command line names and exits with its status.
+  package func main() -> Never {
+    StandardStreams.prepare()
+    var words = CommandLine.arguments.dropFirst()
+    // `ckpt help ls` is `ckpt ls --help`.
+    if words.first == "help" { words = words.dropFirst() + ["--help"] }
+    guard let command = commands.first(where: { $0.name == words.first }) else {
+      // Whatever option it begins with, what is wrong is the command.
+      let all = commands.reduce(into: kinds) { $0.merge($1.kinds) { own, _ in own } }
+      exit(status(Array(words), name, help, all, refuse).rawValue)
+    }
+    let status = status(
+      Array(words.dropFirst()), name + " " + command.name, command.help, command.kinds, command.run)
+    exit(status.rawValue)
+  }
+
+  private func refuse(_ options: OptionParser) throws(UsageError) -> ExitStatus {
+    let names = commands.map(\.name)
+    guard let word = options.positionals.first else {
+      throw UsageError("Say what to do: \(names.joined(separator: ", ")).")
+    }
+    guard !names.contains(word) else { throw UsageError("The command comes first: '\(word)'.") }
+    let hint = closestName(to: word, among: names).map { " Did you mean '\($0)'?" } ?? ""
+    throw UsageError("There is no command '\(word)'.\(hint)")
   }
 
   private func status(
-    _ words: [String], _ body: (OptionParser) throws(UsageError) -> ExitStatus
+    _ words: [String], _ spelling: String, _ help: String, _ kinds: [String: OptionParser.Kind],
+    _ body: (OptionParser) throws(UsageError) -> ExitStatus
   ) -> ExitStatus {
     // Whoever asks for help gets it, whatever else is wrong with the line.
     let optionWords = words.prefix { $0 != "--" }
@@ -44,8 +93,8 @@ package struct CommandLineProgram: Sendable {
       if options.has("version") { return printed("\(name) \(version)") }
       return try body(options)
     } catch {
-      StandardStreams.writeError("\(name): \(error.description)")
-      StandardStreams.writeError("Run '\(name) --help' to see what it understands.")
+      StandardStreams.writeError("\(spelling): \(error.description)")
+      StandardStreams.writeError("Run '\(spelling) --help' to see what it understands.")
       return .usage
     }
   }

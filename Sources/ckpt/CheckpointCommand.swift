@@ -2,76 +2,60 @@ internal import CheckpointEngine
 internal import CommandLineTool
 
 /// The command line of ckpt.
+///
+/// Each command stands in a file of its own, with its help.
 enum CheckpointCommand {
   static func main() -> Never {
     CommandLineProgram(
-      name: "ckpt", version: StoreOptions.libraryVersion, help: help, kinds: ["json": .flag]
-    ).main(run)
-  }
-
-  private static func run(_ options: OptionParser) throws(UsageError) -> ExitStatus {
-    var words = options.positionals[...]
-    guard let name = words.popFirst() else { throw UsageError("Say what to do, for example 'ls'.") }
-    let arguments = Array(words)
-    do {
-      switch name {
-      case "ls":
-        if try !list(arguments, asJSON: options.has("json")) { return .cannotTell }
-      case "pin", "unpin": try PinCommand(arguments, setsPin: name == "pin").run()
-      default:
-        let known = ["ls", "pin", "unpin"]
-        let hint = closestName(to: name, among: known).map { " Did you mean '\($0)'?" } ?? ""
-        throw UsageError("There is no command '\(name)'.\(hint)")
-      }
-    } catch let error as UsageError {
-      throw error
-    } catch {
-      StandardStreams.writeError("ckpt: \(error)")
-      return .cannotTell
-    }
-    return StandardStreams.hasOutputFailed ? .cannotTell : .success
-  }
-
-  /// Prints what is in a store; returns whether all of it could be read.
-  private static func list(_ paths: [String], asJSON: Bool) throws -> Bool {
-    guard paths.count == 1 else { throw UsageError("Name one directory of checkpoints.") }
-    let listing = try Listing(of: paths[0])
-    for line in asJSON ? listing.json : listing.lines { StandardStreams.writeOutput(line) }
-    if listing.isEmpty {
-      StandardStreams.writeError("ckpt: \(escaped(paths[0])) holds no checkpoint.")
-    }
-    return !listing.isIncomplete
+      name: "ckpt", version: StoreOptions.libraryVersion, help: help,
+      commands: [ListCommand.command, PinCommand.pin, PinCommand.unpin]
+    ).main()
   }
 
   private static let help = """
-    Shows the checkpoints of a store, and keeps some of them from being removed.
+    Shows what is in checkpoints and their stores, and what to do with them.
 
-    usage: ckpt ls DIR [--json]
-           ckpt pin FILE...
-           ckpt unpin FILE...
+    usage: ckpt COMMAND ARGUMENTS [options]
 
-    ls      One line for each checkpoint, newest first: where it stands in the tree
-            of its runs, step, generation, when it was saved, its size, what was
-            measured, and what is special about it. A run that was resumed from an
-            earlier checkpoint begins a branch, and what the newest one descends
-            from has a star. Reads headers and indexes; 'ckpt-verify' the rest.
-    pin     Retention does not remove these, in this run or a later one. May be done
-            while training goes on.
-    unpin   It may again.
+    In a store, which is a directory of checkpoints:
+      ls DIR           List its checkpoints and the tree of its runs.
+      pin FILE...      Keep checkpoints from being removed by retention.
+      unpin FILE...    Let them be removed again.
 
-      --json           Print one JSON object per line, as docs/json.md says.
+    'ckpt COMMAND --help' tells more, with an example. Names of tensors that could
+    steer a terminal are shown with escapes.
+
       --help           Print this.
       --version        Print the version.
 
-    exit status:
-       0  done
-       2  something could not be read or written, or is not there
-      64  the command line has no meaning
+    'ckpt-verify' tells whether checkpoints are intact.
 
-    example:
-      ckpt ls runs/demo
-       *  1500  g4  2026-11-27 21:10:05  1.2 MiB  eval_loss 2.31, from step 1000
-      o|  1500  g3  2026-11-27 21:09:12  1.2 MiB  eval_loss 2.52
-      *   1000  g2  2026-11-27 21:08:20  1.2 MiB  eval_loss 2.6, pinned
+    exit status, if a command's help does not say otherwise:
+       0  done
+       1  the command found a difference or damage
+       2  something could not be read or written, or is not there
+       3  something needs a newer build or larger limits
+      64  the command line has no meaning
     """
+}
+
+extension Subcommand {
+  /// A command whose errors are told, and decide the exit status.
+  init(
+    _ name: String, kinds: [String: OptionParser.Kind] = [:], help: String,
+    _ body: @escaping @Sendable (OptionParser) throws -> ExitStatus
+  ) {
+    self.init(name: name, help: help, kinds: kinds) { (options) throws(UsageError) in
+      let status: ExitStatus
+      do {
+        status = try body(options)
+      } catch let error as UsageError {
+        throw error
+      } catch {
+        StandardStreams.writeError("ckpt \(name): \(error)")
+        status = (error as? CheckpointError)?.code == .unsupported ? .unsupported : .cannotTell
+      }
+      return status == .success && StandardStreams.hasOutputFailed ? .cannotTell : status
+    }
+  }
 }

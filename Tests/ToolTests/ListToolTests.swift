@@ -106,6 +106,20 @@ struct ListToolTests {
     }
   }
 
+  @Test func eachCommandHasHelpThatFitsATerminal() throws {
+    let overview = try ckpt("--help").output
+    for name in ["ls", "pin", "unpin"] {
+      #expect(overview.contains("\n  \(name) "), "\(name)")
+      let help = try ckpt(name, "--help")
+      #expect(help.status == 0 && help.output.contains("usage: ckpt \(name) "))
+      #expect(try ckpt("help", name).output == help.output)
+      #expect((overview + help.output).split(separator: "\n").allSatisfy { $0.count <= 80 })
+      let wrong = try ckpt(name, "--nonsense")
+      #expect(wrong.status == 64 && wrong.error.contains("Run 'ckpt \(name) --help'"))
+    }
+    #expect(try ckpt("ls", "--version").output == ckpt("--version").output)
+  }
+
   @Test func manyBranchesAreCounted() throws {
     try StoreFixture.with(1) { fixture in
       for step in UInt64(101)...120 {
@@ -130,7 +144,6 @@ struct ListToolTests {
       #expect(result.status == 64, "\(arguments): \(result.error)")
     }
     #expect(try ckpt("pins").error.contains("Did you mean 'pin'?"))
-    let help = try ckpt("--help").output
-    #expect(help.split(separator: "\n").allSatisfy { $0.count <= 80 })
+    #expect(try ckpt("--json", "ls", ".").error.contains("The command comes first: 'ls'."))
   }
 }
