@@ -174,6 +174,14 @@ final class InterruptRetryingBackend: StorageBackend {
     }
   }
 
+  func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError) {
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
+      try backend.renameReplacing(name, to: target, in: directory)
+    }
+  }
+
   func link(_ name: String, to target: String, in directory: Descriptor) throws(StorageError) {
     try retryingInterrupts(upTo: limit) { () throws(StorageError) in
       try backend.link(name, to: target, in: directory)

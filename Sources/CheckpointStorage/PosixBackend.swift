@@ -116,6 +116,14 @@ package final class PosixBackend: StorageBackend {
     }
   }
 
+  package func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError) {
+    try unsafe withCStrings(name, target, in: .replace) {
+      unsafe Self.errorOrZero(renameat(directory.rawValue, $0, directory.rawValue, $1))
+    }
+  }
+
   package func link(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) {

@@ -133,6 +133,10 @@ package protocol StorageBackend: AnyObject, Sendable {
   func renameExclusively(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError)
+  /// renameat(2): `target` is the one file or the other at every moment, if it exists.
+  func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError)
   /// linkat(2): gives the file a second name; fails with EEXIST if `target` exists.
   func link(_ name: String, to target: String, in directory: Descriptor) throws(StorageError)
   /// unlinkat(2) of a file.

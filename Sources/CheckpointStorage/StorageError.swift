@@ -30,6 +30,7 @@ package enum SystemCall: String, Hashable, Sendable, CaseIterable {
   case space = "fstatfs"
   case lock = "flock"
   case rename = "renameat2"
+  case replace = "renameat"
   case link = "linkat"
   case unlink = "unlinkat"
 }

@@ -42,6 +42,8 @@ public struct DiskOperation: Hashable, Sendable, CustomStringConvertible {
     public static let lock = Kind(.lock)
     /// renameat2(2).
     public static let rename = Kind(.rename)
+    /// renameat(2).
+    public static let replace = Kind(.replace)
     /// linkat(2).
     public static let link = Kind(.link)
     /// unlinkat(2).

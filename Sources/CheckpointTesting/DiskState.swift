@@ -153,6 +153,18 @@ struct DiskState: Sendable {
     change(parent, .rename(name: name, target: target, node: node))
   }
 
+  mutating func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError) {
+    let (parent, node) = try lookUp(name, in: directory, .replace)
+    let existing = try lookUp(target, in: directory, .replace).node
+    guard let node else { throw StorageError(.replace, errno: ENOENT) }
+    if let existing, directories[existing] != nil { throw StorageError(.replace, errno: EISDIR) }
+    // Two names of one file stay two: rename(2).
+    if existing == node { return }
+    change(parent, .rename(name: name, target: target, node: node))
+  }
+
   mutating func link(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) {

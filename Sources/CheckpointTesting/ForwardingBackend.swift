@@ -96,6 +96,12 @@ extension ForwardingBackend {
     try base.renameExclusively(name, to: target, in: directory)
   }
 
+  package func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError) {
+    try base.renameReplacing(name, to: target, in: directory)
+  }
+
   package func link(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) {

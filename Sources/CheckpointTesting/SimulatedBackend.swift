@@ -105,6 +105,15 @@ extension SimulatedBackend {
     }
   }
 
+  package func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError) {
+    try perform(DiskOperation(.replace, name, target: target), fake: ()) {
+      (disk, _) throws(StorageError) in
+      try disk.renameReplacing(name, to: target, in: directory)
+    }
+  }
+
   package func link(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) {

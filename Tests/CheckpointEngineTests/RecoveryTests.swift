@@ -195,7 +195,8 @@ import Testing
     _ = try store.entries()
     #expect(errorCode { _ = try store.save(SampleState(1), step: 1) } == .io)
     let changing: [DiskOperation.Kind] = [
-      .write, .sync, .makeDirectory, .preallocate, .truncate, .setPermissions, .rename, .link,
+      .write, .sync, .makeDirectory, .preallocate, .truncate, .setPermissions, .rename, .replace,
+      .link,
       .unlink,
     ]
     #expect(!disk.operations[start...].contains { changing.contains($0.kind) })

@@ -161,6 +161,30 @@ import Testing
   }
 
   @Test(arguments: StorageKind.allCases)
+  func replacingTakesTheNameFromAnotherFile(kind: StorageKind) throws {
+    try kind.withDirectory { place in
+      try place.put("a", [1])
+      try place.put("b", [2])
+      let old = try place.backend.open("b", in: place.directory, for: .reading)
+      try place.backend.renameReplacing("a", to: "b", in: place.directory)
+      #expect(try place.names() == ["b"])
+      #expect(try place.get("b") == [1])
+      // What was open stays readable.
+      #expect(try place.backend.status(old).byteCount == 1)
+      try place.backend.close(old)
+      #expect(throws: StorageError(.replace, errno: ENOENT)) {
+        try place.backend.renameReplacing("a", to: "b", in: place.directory)
+      }
+      try place.backend.renameReplacing("b", to: "c", in: place.directory)
+      #expect(try place.names() == ["c"])
+      try place.backend.makeDirectory(place.path + "/d", permissions: 0o700)
+      #expect(throws: StorageError(.replace, errno: EISDIR)) {
+        try place.backend.renameReplacing("c", to: "d", in: place.directory)
+      }
+    }
+  }
+
+  @Test(arguments: StorageKind.allCases)
   func linkingGivesASecondNameAndRefusesATakenOne(kind: StorageKind) throws {
     try kind.withDirectory { place in
       try place.put("a", [1])

@@ -81,6 +81,13 @@ final class Gate: ForwardingBackend {
     try base.renameExclusively(name, to: target, in: directory)
   }
 
+  func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError) {
+    pass()
+    try base.renameReplacing(name, to: target, in: directory)
+  }
+
   func unlink(_ name: String, in directory: Descriptor) throws(StorageError) {
     pass()
     try base.unlink(name, in: directory)

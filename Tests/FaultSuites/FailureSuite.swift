@@ -49,7 +49,7 @@ package enum FailureSuite {
     switch operation.kind {
     case .sync:
       effects += [EIO, ENOSPC, EDQUOT].map { .errorLosingChanges($0) }
-    case .rename, .link, .unlink, .open, .makeDirectory:
+    case .rename, .replace, .link, .unlink, .open, .makeDirectory:
       effects += [EIO, ESTALE, EINTR].map { .errorAfterEffect($0) }
     case .write, .read:
       effects += [0, 1, Int(operation.byteCount ?? 2) - 1].map { .shortTransfer(byteCount: $0) }

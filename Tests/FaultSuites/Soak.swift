@@ -149,7 +149,7 @@ struct SoakGenerator: RandomNumberGenerator {
     let index = Int.random(in: 0..<operations.count, using: &self)
     var effect = FaultPlan.Effect.error(pick(FailureSuite.errnos))
     switch operations[index].kind {
-    case .rename, .link, .unlink, .open, .makeDirectory:
+    case .rename, .replace, .link, .unlink, .open, .makeDirectory:
       if chance(30) { effect = .errorAfterEffect(pick([EIO, ESTALE, EINTR])) }
     case .write, .read:
       if chance(30) { effect = .shortTransfer(byteCount: pick([0, 1, 63, 500])) }

@@ -116,6 +116,9 @@ package final class FileInMemory: StorageBackend {
   package func renameExclusively(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) { throw refusal(.rename) }
+  package func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError) { throw refusal(.replace) }
   package func link(
     _ name: String, to target: String, in directory: Descriptor
   ) throws(StorageError) { throw refusal(.link) }

@@ -248,7 +248,7 @@ struct StoreScript {
   private mutating func injectFault(_ source: inout ByteSource) {
     let kinds: [DiskOperation.Kind?] = [
       nil, .open, .close, .read, .write, .sync, .preallocate, .truncate, .status, .list, .lock,
-      .rename, .link, .unlink, .space, .dropCache,
+      .rename, .replace, .link, .unlink, .space, .dropCache,
     ]
     let kind = source.pick(kinds)
     let errno = source.pick([EIO, ENOSPC, EDQUOT, EINTR, EROFS, EMFILE, EACCES, EINVAL, ENOSYS])

@@ -76,44 +76,12 @@ extension CheckpointStore {
   private func fill(
     _ temporary: TemporaryFile, _ blueprint: FileBlueprint, write: (TensorSink) throws -> Void
   ) throws -> UInt64 {
-    let output = temporary.output
-    let describe = { [directory] (error: StorageError) -> CheckpointError in
-      Self.writeError(error, temporary.path, blueprint, output, directory)
+    let writer = CheckpointFileWriter(directory: directory, pool: pool, resources: resources)
+    let sample = try writer.fill(temporary, blueprint, encodes: encodes, write: write)
+    if blueprint.stateByteCount >= options.output.pacedStateByteCount {
+      resources.pace.note(sample)
     }
-    do {
-      temporary.begin(byteCountMax: blueprint.byteCountMax)
-      try output.append(blueprint.head.rawSpan)
-      let pipeline = ChunkPipeline(
-        blueprint.tensors, header: blueprint.header, encodes: encodes, output: output, pool: pool,
-        resources: resources)
-      try write(TensorSink(pipeline, describe: describe))
-      // If `write` swallowed an error of the disk, that is what failed, and not the state.
-      try output.requireSound()
-      guard pipeline.isComplete else {
-        throw CheckpointError(
-          .invalidState, "The state provided fewer bytes than it had planned; nothing was saved.")
-      }
-      try pipeline.finish()
-      try output.appendIndex(of: blueprint, chunks: pipeline.chunks)
-      try output.requireSound()
-      // First, since the time of the writes that it waits for is counted by itself.
-      try output.finish()
-      let start = resources.now()
-      try temporary.seal(byteCount: output.byteCount)
-      if blueprint.stateByteCount >= options.output.pacedStateByteCount {
-        resources.pace.note(
-          SavePace.Sample(
-            stateByteCount: blueprint.stateByteCount,
-            encodingNanoseconds: pipeline.encodingNanoseconds, fileByteCount: output.byteCount,
-            writingNanoseconds: output.writingNanoseconds + resources.now() - start))
-      }
-      return output.byteCount
-    } catch {
-      // Described first: removing the file changes how much is free.
-      let described = (error as? StorageError).map(describe) ?? error
-      temporary.abandon()
-      throw described
-    }
+    return sample.fileByteCount
   }
 
   /// Whether the next save encodes its chunks.
@@ -185,47 +153,5 @@ extension CheckpointStore {
     verdicts[FileKey(name, header)] = Verdict(intact: metadata)
     run?.parentIdentifier = header.checkpointIdentifier
     run?.acknowledgedCount += 1
-  }
-
-  /// Adds to a failed write what was needed, what was written and what was free.
-  private static func writeError(
-    _ error: StorageError, _ path: String, _ blueprint: FileBlueprint, _ output: SequentialOutput,
-    _ directory: StoreDirectory
-  ) -> CheckpointError {
-    var result = CheckpointError(writing: path, error)
-    guard result.code == .outOfSpace else { return result }
-    let free = (try? directory.backend.space(directory.descriptor)).map {
-      ", \($0.availableByteCount) bytes were free"
-    }
-    result.message +=
-      " The save needed at most \(blueprint.byteCountMax) bytes, "
-      + "\(output.writtenByteCount) were written\(free ?? "")."
-    return result
-  }
-}
-
-extension SequentialOutput {
-  /// Appends the sections, the padding and the trailer.
-  func appendIndex(of blueprint: FileBlueprint, chunks: ChunkTable) throws(StorageError) {
-    let contents: [(SectionKind, [UInt8])] = [
-      (.tensorTable, blueprint.tensorTable), (.nameOrder, blueprint.nameOrder),
-      (.chunkTable, chunks.encoded), (.metadata, blueprint.metadata),
-    ]
-    var sections: [Section] = []
-    for (kind, bytes) in contents {
-      try pad(to: Layout.aligned(byteCount))
-      sections.append(
-        Section(
-          kind: kind, offset: byteCount, byteCount: UInt64(bytes.count),
-          checksum: blueprint.header.formatVersion.checksum(bytes.rawSpan)))
-      try append(bytes.rawSpan)
-    }
-    let fileByteCount = Layout.fileByteCount(sectionsEnd: byteCount)
-    try pad(to: fileByteCount - UInt64(Trailer.byteCount))
-    let trailer = Trailer(
-      of: blueprint.header, sections: sections, fileByteCount: fileByteCount,
-      headerChecksum: blueprint.headerChecksum,
-      frontTableChecksum: blueprint.frontTableChecksum)
-    try append(trailer.encoded.rawSpan)
   }
 }

@@ -137,6 +137,13 @@ final class MeddlingBackend: ForwardingBackend {
     try base.renameExclusively(name, to: target, in: directory)
   }
 
+  func renameReplacing(
+    _ name: String, to target: String, in directory: Descriptor
+  ) throws(StorageError) {
+    defer { changed() }
+    try base.renameReplacing(name, to: target, in: directory)
+  }
+
   func link(_ name: String, to target: String, in directory: Descriptor) throws(StorageError) {
     defer { changed() }
     try base.link(name, to: target, in: directory)
