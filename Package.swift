@@ -26,6 +26,7 @@ let package = Package(
     .library(name: "FuzzHarness", targets: ["FuzzHarness"]),
     .library(name: "CodecHarness", targets: ["CodecHarness"]),
     .executable(name: "ckpt-verify", targets: ["ckpt-verify"]),
+    .executable(name: "ckpt-migrate", targets: ["ckpt-migrate"]),
     .executable(name: "ckpt", targets: ["ckpt"]),
     .executable(name: "train-lm", targets: ["train-lm"]),
   ],
@@ -60,6 +61,7 @@ let package = Package(
     // MARK: Tools. What they do is library code; here is only what a shell needs.
     .target(name: "CommandLineTool"),
     .executableTarget(name: "ckpt-verify", dependencies: ["CheckpointEngine", "CommandLineTool"]),
+    .executableTarget(name: "ckpt-migrate", dependencies: ["CheckpointEngine", "CommandLineTool"]),
     .executableTarget(name: "ckpt", dependencies: ["CheckpointEngine", "CommandLineTool"]),
 
     // MARK: Tests
@@ -110,7 +112,7 @@ let package = Package(
     .testTarget(name: "LanguageModelTests", dependencies: ["LanguageModel", "CheckpointTraining"]),
     .testTarget(
       name: "ToolTests",
-      dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify", "ckpt"]),
+      dependencies: ["CommandLineTool", "CheckpointEngine", "ckpt-verify", "ckpt-migrate", "ckpt"]),
     .executableTarget(
       name: "corruption-soak",
       dependencies: ["CheckpointEngine", "CheckpointTesting", "CommandLineTool"],

@@ -25,6 +25,8 @@ package struct OptionParser: Sendable {
   package private(set) var positionals: [String] = []
   /// By canonical name, the value of each occurrence; nil for an occurrence without a value.
   private var occurrences: [String: [String?]] = [:]
+  /// Every option that was given, by the name that the program declares, with its value, in order.
+  package private(set) var inOrder: [(name: String, value: String?)] = []
   private let options: [String: (name: String, kind: Kind)]
 
   /// Parses `words`, without the program's name.
@@ -51,6 +53,7 @@ package struct OptionParser: Sendable {
       guard word.begins(with: "--"), let option = options[name] else { throw unknown(word) }
       let value = try Self.value(of: option.name, option.kind, attached: attached, &rest)
       occurrences[name, default: []].append(value)
+      inOrder.append((option.name, value))
     }
   }
 

@@ -78,3 +78,12 @@ public struct StateSelection: Hashable, Sendable {
     }
   }
 }
+
+extension StateSelection: CustomStringConvertible {
+  /// The patterns, as a person would write them.
+  public var description: String {
+    let patterns = included.map { $0.joined(separator: "/") }.joined(separator: ", ")
+    let others = excluded.map { $0.joined(separator: "/") }.joined(separator: ", ")
+    return patterns + (others.isEmpty ? "" : " without \(others)")
+  }
+}

@@ -47,7 +47,7 @@ public struct StateStep: Sendable, CustomStringConvertible {
 
   /// Converts the elements of all selected tensors of floats; none may be no step at all.
   public static func cast(_ selection: StateSelection, to dtype: DType) -> StateStep {
-    StateStep("cast all selected floats to \(dtype.name)") { (table) throws(CheckpointError) in
+    StateStep("cast the floats \(selection) to \(dtype.name)") { (table) throws(CheckpointError) in
       for name in table.names where selection.contains(name) {
         if try table.tensor(name).descriptor.dtype.isFloat { try table.cast(name, to: dtype) }
       }
@@ -56,7 +56,7 @@ public struct StateStep: Sendable, CustomStringConvertible {
 
   /// Removes all selected tensors and values.
   public static func drop(_ selection: StateSelection) -> StateStep {
-    StateStep("drop all selected") { (table) throws(CheckpointError) in table.drop(selection) }
+    StateStep("drop \(selection)") { (table) throws(CheckpointError) in table.drop(selection) }
   }
 
   /// Gives a tensor a second name that shares its bytes, for weights that are tied from now on.
@@ -91,6 +91,38 @@ public struct StateStep: Sendable, CustomStringConvertible {
     }
   }
 
+  /// Takes a tensor apart along an axis, and removes it: fused weights of queries, keys and values, say.
+  ///
+  /// - Parameters:
+  ///   - name: Its name in the scope.
+  ///   - parts: The names of the parts, in order; one may be that of the whole.
+  ///   - axis: Which dimension is divided, counted from 0.
+  ///   - sizes: The parts' lengths along the axis; nil for equal ones.
+  /// - Returns: The step.
+  public static func split(
+    _ name: String, into parts: [String], axis: Int = 0, sizes: [Int]? = nil
+  ) -> StateStep {
+    let lengths = sizes.map { " of \($0)" } ?? ""
+    return StateStep("split \(name) into \(parts) along axis \(axis)\(lengths)") {
+      (table) throws(CheckpointError) in
+      try table.split(name, into: parts, axis: axis, sizes: sizes)
+    }
+  }
+
+  /// Puts tensors one behind the other along an axis, and removes them.
+  ///
+  /// - Parameters:
+  ///   - parts: The names of the parts, in order, which agree in dtype and in all other dimensions.
+  ///   - name: The name of the whole; may be that of a part.
+  ///   - axis: Which dimension they are joined along, counted from 0.
+  /// - Returns: The step.
+  public static func merge(_ parts: [String], into name: String, axis: Int = 0) -> StateStep {
+    StateStep("merge \(parts) into \(name) along axis \(axis)") {
+      (table) throws(CheckpointError) in
+      try table.merge(parts, into: name, axis: axis)
+    }
+  }
+
   /// Makes a tensor of others, when it is restored: splits, merges, transposes.
   ///
   /// - Parameters:
@@ -110,6 +142,7 @@ public struct StateStep: Sendable, CustomStringConvertible {
       (table) throws(CheckpointError) in
       var sources: [TensorSource] = []
       for input in inputs { sources.append(try table.tensor(input)) }
+      if (try? table.tensor(name)) != nil { table.noteLoss("what '\(name)' was") }
       table.replace(TensorSource(table.descriptor(name, dtype, shape), .made(sources, body)))
     }
   }
@@ -145,122 +178,5 @@ extension StateTable {
     swap(&self, &scoped.table)
     defer { swap(&self, &scoped.table) }
     try step.apply(to: &scoped)
-  }
-}
-
-/// A table as a step sees it.
-struct ScopedTable {
-  var table: StateTable
-  let prefix: String
-  let step: StateStep
-
-  func descriptor(_ name: String, _ dtype: DType, _ shape: [Int]) -> TensorDescriptor {
-    TensorDescriptor(name: prefix + name, dtype: dtype, shape: shape)
-  }
-
-  func tensor(_ name: String) throws(CheckpointError) -> TensorSource {
-    guard let tensor = table.tensors[StateName(prefix + name)] else { throw missing(name) }
-    return tensor
-  }
-
-  mutating func rename(_ name: String, to target: String) throws(CheckpointError) {
-    guard try table.rename(prefix + name, to: prefix + target) else { throw missing(name) }
-  }
-
-  /// The names of the tensors of the scope.
-  var names: [String] {
-    table.tensors.keys.filter { $0.text.utf8.starts(with: prefix.utf8) }.map(within)
-  }
-
-  private func within(_ path: StateName) -> String {
-    String(decoding: path.text.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
-  }
-
-  mutating func drop(_ selection: StateSelection) {
-    let paths = Set(table.tensors.keys).union(table.values.keys).filter { path in
-      path.text.utf8.starts(with: prefix.utf8) && selection.contains(within(path))
-    }
-    for path in paths {
-      table.set(TensorSource?.none, named: path.text)
-      table.set(MetadataValue?.none, named: path.text)
-    }
-  }
-
-  mutating func drop(_ name: String) throws(CheckpointError) {
-    guard table.drop(prefix + name) else { throw missing(name) }
-  }
-
-  mutating func reshape(_ name: String, to shape: [Int]) throws(CheckpointError) {
-    var tensor = try tensor(name)
-    let before = tensor.byteCount
-    tensor.descriptor.shape = shape
-    guard tensor.descriptor.checkedByteCount == before else {
-      throw failure("'\(escaped(prefix + name))' has another number of elements")
-    }
-    replace(tensor)
-  }
-
-  mutating func cast(_ name: String, to dtype: DType) throws(CheckpointError) {
-    let tensor = try tensor(name)
-    guard tensor.descriptor.dtype != dtype else { return }
-    guard TensorCast.isSupported(tensor.descriptor.dtype), TensorCast.isSupported(dtype) else {
-      throw failure("\(tensor.descriptor.dtype.name) cannot be converted to \(dtype.name)")
-    }
-    var descriptor = tensor.descriptor
-    descriptor.dtype = dtype
-    replace(TensorSource(descriptor, .cast(tensor)))
-  }
-
-  mutating func add(_ tensor: TensorSource) throws(CheckpointError) {
-    try requireFree(tensor.descriptor.name)
-    guard tensor.descriptor.checkedByteCount != nil else {
-      throw failure("shape \(tensor.descriptor.shape) is impossible")
-    }
-    replace(tensor)
-  }
-
-  mutating func add(_ name: String, _ value: MetadataValue) throws(CheckpointError) {
-    try requireFree(prefix + name)
-    table.set(value, named: prefix + name)
-  }
-
-  mutating func makeValue(
-    _ name: String, _ body: ([String: MetadataValue]) throws -> MetadataValue
-  ) throws(CheckpointError) {
-    var known: [String: MetadataValue] = [:]
-    for (path, value) in table.values where path.text.utf8.starts(with: prefix.utf8) {
-      known[within(path)] = value
-    }
-    do {
-      table.set(try body(known), named: prefix + name)
-    } catch {
-      throw (error as? CheckpointError) ?? failure("it threw \(error)")
-    }
-  }
-
-  mutating func replace(_ tensor: TensorSource) { table.set(tensor, named: tensor.descriptor.name) }
-
-  private func requireFree(_ path: String) throws(CheckpointError) {
-    let name = StateName(path)
-    guard table.tensors[name] == nil, table.values[name] == nil else {
-      throw failure("'\(escaped(path))' is there already")
-    }
-  }
-
-  private func missing(_ name: String) -> CheckpointError {
-    failure("'\(escaped(prefix + name))' is not there")
-  }
-
-  private func failure(_ what: String) -> CheckpointError {
-    table.failure("the step '\(escaped(step.description))' does not work: \(what)")
-  }
-}
-
-extension DType {
-  fileprivate var isFloat: Bool {
-    switch self {
-    case .float16, .bfloat16, .float32, .float64: true
-    default: false
-    }
   }
 }

@@ -8,6 +8,8 @@ package struct StateTable: Sendable {
   package private(set) var values: [StateName: MetadataValue] = [:]
   /// The versions of the scopes; that of the whole state has the empty name.
   package private(set) var versions: [StateName: Int] = [:]
+  /// What cannot be had back from the result, a phrase each.
+  package private(set) var losses: [String] = []
 
   /// Nothing.
   init(path: String) {
@@ -38,6 +40,9 @@ package struct StateTable: Sendable {
   package mutating func setVersion(_ version: Int?, of scope: String) {
     versions[StateName(scope)] = version
   }
+
+  /// Notes that a step loses something.
+  mutating func noteLoss(_ phrase: String) { losses.append(phrase) }
 
   /// Renames a tensor, a value, or a scope with all that is in it.
   ///

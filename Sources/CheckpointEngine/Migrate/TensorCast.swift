@@ -28,6 +28,44 @@ package struct TensorCast {
     }
   }
 
+  /// Whether every element of one dtype is one of the other, so that it can be had back.
+  package static func isExact(from source: DType, to target: DType) -> Bool {
+    if source == target { return true }
+    guard let from = Numbers(source), let to = Numbers(target) else { return false }
+    return to.bitCount >= from.bitCount && to.exponentMax >= from.exponentMax
+      && (to.isSigned || !from.isSigned) && (to.isFloat || !from.isFloat)
+      && to.exponentMin <= from.exponentMin
+  }
+
+  /// What numbers a dtype has.
+  private struct Numbers {
+    /// Significant bits.
+    let bitCount: Int
+    /// Powers of two: what is below the largest number, and the smallest number.
+    let exponentMax: Int
+    let exponentMin: Int
+    let isSigned: Bool
+    let isFloat: Bool
+
+    init?(_ dtype: DType) {
+      (bitCount, exponentMax, exponentMin, isSigned, isFloat) =
+        switch dtype {
+        case .bool: (1, 0, 0, false, false)
+        case .uint8, .uint16, .uint32, .uint64:
+          (dtype.byteCount * 8, dtype.byteCount * 8 - 1, 0, false, false)
+        // The least number has one bit more than the others, and is a power of two.
+        case .int8, .int16, .int32, .int64:
+          (dtype.byteCount * 8 - 1, dtype.byteCount * 8 - 1, 0, true, false)
+        case .float16: (11, 15, -24, true, true)
+        case .bfloat16: (8, 127, -133, true, true)
+        case .float32: (24, 127, -149, true, true)
+        case .float64: (53, 1023, -1074, true, true)
+        case .float8e4m3fn, .float8e5m2, .complex64: (0, 0, 0, false, false)
+        }
+      if bitCount == 0 { return nil }
+    }
+  }
+
   #if os(macOS) && arch(x86_64)
     private static let hasFloat16 = false
   #else
@@ -46,9 +84,10 @@ package struct TensorCast {
   /// - Parameters:
   ///   - bytes: The elements, little-endian.
   ///   - target: Room for as many elements of the other dtype.
+  ///   - first: How many elements the tensor has before these, for messages.
   /// - Throws: ``Failure`` naming the first element that does not fit.
   package func convert(
-    _ bytes: RawSpan, into target: UnsafeMutableRawBufferPointer
+    _ bytes: RawSpan, into target: UnsafeMutableRawBufferPointer, first: UInt64 = 0
   ) throws(Failure) {
     guard Self.isSupported(source), Self.isSupported(self.target) else {
       throw Failure(sentence: "\(source.name) cannot be converted to \(self.target.name)")
@@ -62,11 +101,22 @@ package struct TensorCast {
       let number = load(bytes, index * width)
       guard let bits = encode(number) else {
         throw Failure(
-          sentence: "element \(index), \(Self.text(number)), does not fit \(self.target.name)")
+          sentence:
+            "element \(first + UInt64(index)), \(Self.text(number)), does not fit \(self.target.name)"
+        )
       }
       for byte in 0..<size {
         unsafe target[index * size + byte] = UInt8(truncatingIfNeeded: bits >> (8 * UInt64(byte)))
       }
+    }
+  }
+
+  /// An element as the nearest double.
+  func value(of bytes: RawSpan, at index: Int) -> Double {
+    switch load(bytes, index * source.byteCount) {
+    case .signed(let value): Double(value)
+    case .unsigned(let value): Double(value)
+    case .float(let value): value
     }
   }
 

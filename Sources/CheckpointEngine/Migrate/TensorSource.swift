@@ -14,6 +14,10 @@ package struct TensorSource: Sendable {
     case bytes([UInt8])
     /// The elements of another tensor, converted.
     case cast(TensorSource)
+    /// A part of another tensor along an axis, from this place on.
+    case slice(TensorSource, axis: Int, start: Int)
+    /// Others, one behind the other along an axis.
+    case joined([TensorSource], axis: Int)
     /// What a function makes of other tensors.
     case made([TensorSource], @Sendable ([[UInt8]]) throws -> [UInt8])
   }
@@ -35,9 +39,21 @@ package struct TensorSource: Sendable {
     switch origin {
     case .saved(_, let number): number
     case .cast(let source): source.savedNumber
-    case .repeated, .bytes, .made: nil
+    case .repeated, .bytes, .slice, .joined, .made: nil
     }
   }
+
+  /// Whether a function makes it, or a part of it, which cannot be asked for a range alone.
+  var isMade: Bool {
+    switch origin {
+    case .saved, .repeated, .bytes: false
+    case .cast(let source), .slice(let source, _, _): source.isMade
+    case .joined(let sources, _): sources.contains(where: \.isMade)
+    case .made: true
+    }
+  }
+
+  // MARK: Reading
 
   /// Reads the whole tensor.
   ///
@@ -46,12 +62,27 @@ package struct TensorSource: Sendable {
   ///   or a function does not make what it said.
   /// - Complexity: A cast needs memory for the tensor before, a function for all that it is given.
   package func read(into target: UnsafeMutableRawBufferPointer) throws(CheckpointError) {
+    guard UInt64(target.count) == byteCount else { throw wrongSize(target.count) }
+    // SAFETY: as many bytes as the range has, lent for this call.
+    unsafe try read(0..<byteCount, into: target)
+  }
+
+  /// Reads a range of the tensor's bytes.
+  ///
+  /// - Parameters:
+  ///   - range: Within the tensor, from the border of an element to another one.
+  ///   - target: As many bytes as the range has; unspecified if this throws.
+  ///   - log: Is told what casts do to values.
+  /// - Throws: As ``read(into:)``.
+  /// - Complexity: Memory for what a cast reads, or some megabytes where parts are put together; what a
+  ///   function makes is made whole, each time.
+  func read(
+    _ range: Range<UInt64>, into target: UnsafeMutableRawBufferPointer, noting log: CastLog? = nil
+  ) throws(CheckpointError) {
     switch origin {
     case .saved(let reader, let number):
-      let entry = reader.index.tensors.entries[number]
-      guard entry.byteCount == UInt64(target.count) else { throw wrongSize(target.count) }
       // SAFETY: as many bytes as the range has, lent for this call.
-      unsafe try reader.read(entry, 0..<entry.byteCount, into: target)
+      unsafe try reader.read(reader.index.tensors.entries[number], range, into: target)
     case .repeated(let element):
       for offset in stride(from: 0, to: target.count, by: element.count) {
         unsafe UnsafeMutableRawBufferPointer(
@@ -59,24 +90,38 @@ package struct TensorSource: Sendable {
         ).copyBytes(from: element)
       }
     case .bytes(let bytes):
-      guard bytes.count == target.count else { throw wrongSize(target.count) }
-      unsafe target.copyBytes(from: bytes)
-    case .cast(let source):
-      let bytes = try source.bytes()
-      let cast = TensorCast(from: source.descriptor.dtype, to: descriptor.dtype)
-      do throws(TensorCast.Failure) {
-        // SAFETY: the target has room for the shape, which a cast leaves as it is.
-        unsafe try cast.convert(bytes.span.bytes, into: target)
-      } catch {
-        throw misfit(error.sentence)
-      }
+      guard UInt64(bytes.count) == byteCount else { throw wrongSize(bytes.count) }
+      unsafe target.copyBytes(from: bytes[Int(range.lowerBound)..<Int(range.upperBound)])
+    case .cast(let source): unsafe try cast(source, range, into: target, noting: log)
+    case .slice(let source, let axis, let start):
+      unsafe try readSlice(of: source, axis: axis, start: start, range, into: target, noting: log)
+    case .joined(let sources, let axis):
+      unsafe try readJoined(sources, axis: axis, range, into: target, noting: log)
     case .made(let sources, let body):
       let bytes = try made(of: sources, body)
-      guard bytes.count == target.count else {
-        throw misfit("its function made \(bytes.count) bytes")
-      }
-      unsafe target.copyBytes(from: bytes)
+      unsafe target.copyBytes(from: bytes[Int(range.lowerBound)..<Int(range.upperBound)])
     }
+  }
+
+  private func cast(
+    _ source: TensorSource, _ range: Range<UInt64>, into target: UnsafeMutableRawBufferPointer,
+    noting log: CastLog?
+  ) throws(CheckpointError) {
+    let (from, to) = (source.descriptor.dtype, descriptor.dtype)
+    let first = range.lowerBound / UInt64(to.byteCount)
+    let before = first * UInt64(from.byteCount)
+    let bytes = try source.bytes(
+      in: before..<before + UInt64(target.count / to.byteCount * from.byteCount), noting: log)
+    do throws(TensorCast.Failure) {
+      // SAFETY: the target has room for as many elements as were read.
+      unsafe try TensorCast(from: from, to: to).convert(
+        bytes.rawSpan, into: target, first: first)
+    } catch {
+      throw misfit(error.sentence)
+    }
+    // SAFETY: the target was filled; the span lives for this call.
+    let converted = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(target))
+    log?.note(self, bytes.rawSpan, converted)
   }
 
   private func made(
@@ -84,19 +129,28 @@ package struct TensorSource: Sendable {
   ) throws(CheckpointError) -> [UInt8] {
     var inputs: [[UInt8]] = []
     for source in sources { inputs.append(try source.bytes()) }
+    let bytes: [UInt8]
     do {
-      return try body(inputs)
+      bytes = try body(inputs)
     } catch {
       throw (error as? CheckpointError) ?? misfit("its function threw \(error)")
     }
+    guard UInt64(bytes.count) == byteCount else {
+      throw misfit("its function made \(bytes.count) bytes")
+    }
+    return bytes
   }
 
   /// The bytes of the whole tensor.
-  package func bytes() throws(CheckpointError) -> [UInt8] {
-    let count = Int(clamping: byteCount)
+  package func bytes() throws(CheckpointError) -> [UInt8] { try bytes(in: 0..<byteCount) }
+
+  func bytes(
+    in range: Range<UInt64>, noting log: CastLog? = nil
+  ) throws(CheckpointError) -> [UInt8] {
+    let count = Int(clamping: UInt64(range.count))
     try Memory.require(count, for: descriptor.name)
     return unsafe try [UInt8](filling: count) { (buffer) throws(CheckpointError) in
-      unsafe try read(into: buffer)
+      unsafe try read(range, into: buffer, noting: log)
     }
   }
 

@@ -22,12 +22,7 @@ package struct SavePlan: Sendable {
 
   /// Adds a tensor.
   package mutating func append(_ descriptor: TensorDescriptor) throws(CheckpointError) {
-    guard descriptor.checkedByteCount != nil else {
-      throw CheckpointError(
-        .invalidState,
-        "Tensor '\(escaped(descriptor.name))' has an impossible shape \(descriptor.shape): "
-          + "dimensions are 0 to 2^48 and the whole at most 2^62 bytes.")
-    }
+    try Self.requirePossible(descriptor)
     try append(Entry(descriptor: descriptor, aliasOf: nil))
   }
 
@@ -48,12 +43,7 @@ package struct SavePlan: Sendable {
 
   private mutating func append(_ entry: Entry) throws(CheckpointError) {
     let name = entry.descriptor.name
-    guard TensorDescriptor.isValidName(name) else {
-      throw CheckpointError(
-        .invalidState,
-        "'\(escaped(name))' cannot name a tensor: names have 1 to 4,096 bytes of UTF-8 without "
-          + "control characters.")
-    }
+    try Self.requireValid(name)
     if let other = names.insert(name, named: { [entries] in entries[$0].descriptor.name }) {
       let isSame = entries[other].descriptor.name.hasSameBytes(as: name)
       throw CheckpointError(
@@ -64,6 +54,32 @@ package struct SavePlan: Sendable {
             + "'\(escaped(name))'.")
     }
     entries.append(entry)
+  }
+
+  /// Adds a tensor or a second name, whose name no other has byte for byte.
+  ///
+  /// Names that only look the same are let in: a file that another program wrote may have such, and a tool
+  /// that writes it anew keeps them.
+  package mutating func append(keepingName entry: Entry) throws(CheckpointError) {
+    try Self.requirePossible(entry.descriptor)
+    try Self.requireValid(entry.descriptor.name)
+    entries.append(entry)
+  }
+
+  private static func requirePossible(_ descriptor: TensorDescriptor) throws(CheckpointError) {
+    guard descriptor.checkedByteCount == nil else { return }
+    throw CheckpointError(
+      .invalidState,
+      "Tensor '\(escaped(descriptor.name))' has an impossible shape \(descriptor.shape): "
+        + "dimensions are 0 to 2^48 and the whole at most 2^62 bytes.")
+  }
+
+  private static func requireValid(_ name: String) throws(CheckpointError) {
+    guard !TensorDescriptor.isValidName(name) else { return }
+    throw CheckpointError(
+      .invalidState,
+      "'\(escaped(name))' cannot name a tensor: names have 1 to 4,096 bytes of UTF-8 without "
+        + "control characters.")
   }
 
   /// The number of the tensor called `name`, or so that it only looks different.

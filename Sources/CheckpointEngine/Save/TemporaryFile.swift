@@ -15,7 +15,7 @@ internal import CheckpointStorage
 //
 // Invariants
 //   I1  Nothing is published whose bytes were not all accepted and synced first.
-//   I2  Publishing never replaces a file.
+//   I2  Publishing never replaces a file, but for the one that a migration is asked to replace.
 //   I3  A temporary file whose write, fsync or close failed is only ever removed.
 //   I4  Once the name exists, the file is never removed by a failing save.
 // Argued in docs/crash-safety.md, section 3. Tested by CrashTests.
@@ -115,15 +115,38 @@ final class TemporaryFile {
     }
   }
 
-  /// Gives the file its public name, without replacing anything.
+  /// Opens the sealed file, to read what has become of it.
+  func reopened() throws(CheckpointError) -> OpenFile {
+    let file = try OpenFile.open(name, in: directory)
+    // So that the disk is asked, and not the memory that the bytes came from.
+    try? backend.dropCache(file.descriptor)
+    return file
+  }
+
+  /// Gives the file a mode, as far as it is about reading and writing.
+  func setPermissions(_ permissions: UInt32) throws(CheckpointError) {
+    do {
+      try backend.setPermissions(descriptor, permissions & 0o666)
+    } catch {
+      throw CheckpointError(writing: path, error)
+    }
+  }
+
+  /// Gives the file its public name, without replacing anything or in the place of the file that has it.
   ///
   /// A rename that reports an error may have happened, on network file systems above all: what
   /// stands under the target tells. If that cannot be read either, nobody can say whether the
   /// checkpoint is in place, and `.durabilityUnknown` is thrown.
-  func publish(as target: String, saveIdentifier: Identifier) throws(CheckpointError) {
+  func publish(
+    as target: String, saveIdentifier: Identifier, replacing: Bool = false
+  ) throws(CheckpointError) {
     do {
-      // If both names stay, the old one is swept up as a temporary.
-      try directory.renameExclusively(name, to: target)
+      if replacing {
+        try backend.renameReplacing(name, to: target, in: directory.descriptor)
+      } else {
+        // If both names stay, the old one is swept up as a temporary.
+        try directory.renameExclusively(name, to: target)
+      }
     } catch {
       #if Mutants
         if Mutant.isActive(.renameErrorBelieved) {
@@ -171,11 +194,12 @@ final class TemporaryFile {
   }
 
   private func inheritPermissions() throws(CheckpointError) {
+    let mode: UInt32
     do {
-      let mode = try backend.status(directory.descriptor).permissions & 0o666
-      try backend.setPermissions(descriptor, mode)
+      mode = try backend.status(directory.descriptor).permissions
     } catch {
       throw CheckpointError(writing: path, error)
     }
+    try setPermissions(mode)
   }
 }

@@ -132,17 +132,12 @@ extension CheckpointStore {
   /// If that fails, the file stays: it may well survive.
   private func syncPublished(_ name: String, generation: UInt64) throws(CheckpointError) {
     do {
-      try directory.sync()
+      try directory.syncPublished(name)
     } catch {
       distrust(generation)
       // The error was reported once on this descriptor; a new one has seen nothing yet.
       if let reopened = directory.reopened() { directory = reopened }
-      throw CheckpointError(
-        .durabilityUnknown,
-        "\(escaped(directory.path(of: name))) is complete and in place, but its name may not "
-          + "survive a power cut: \(error.systemCall ?? "fsync") of the directory failed with "
-          + "\(errnoName(error.errno ?? 0)). Save again to be sure.",
-        at: error.location, systemCall: error.systemCall, errno: error.errno)
+      throw error
     }
   }
 

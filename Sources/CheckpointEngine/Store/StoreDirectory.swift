@@ -123,6 +123,22 @@ package final class StoreDirectory: Sendable {
     }
   }
 
+  /// Makes a name durable that has just been given to a sealed file.
+  ///
+  /// - Throws: ``CheckpointError``: `.durabilityUnknown`.
+  func syncPublished(_ name: String) throws(CheckpointError) {
+    do {
+      try sync()
+    } catch {
+      throw CheckpointError(
+        .durabilityUnknown,
+        "\(escaped(path(of: name))) is complete and in place, but its name may not "
+          + "survive a power cut: \(error.systemCall ?? "fsync") of the directory failed with "
+          + "\(errnoName(error.errno ?? 0)). Save again to be sure.",
+        at: error.location, systemCall: error.systemCall, errno: error.errno)
+    }
+  }
+
   /// Renames an entry, without replacing anything.
   ///
   /// Where the file system cannot do that in one step, a failure may leave both names.
@@ -134,6 +150,11 @@ package final class StoreDirectory: Sendable {
       try backend.link(name, to: target, in: descriptor)
       try? backend.unlink(name, in: descriptor)
     }
+  }
+
+  /// Bytes that may still be written here; nil if the system does not tell.
+  package var availableByteCount: UInt64? {
+    (try? backend.space(descriptor))?.availableByteCount
   }
 
   /// The path of an entry, for messages.

@@ -16,12 +16,20 @@ extension CheckpointReader {
   public func verify(
     _ level: VerificationLevel = .full, progress: ((_ done: UInt64, _ of: UInt64) -> Void)? = nil
   ) -> VerificationReport {
+    verify(level, comparing: nil, progress: progress)
+  }
+
+  /// Examines the checkpoint, and compares its chunks with those that they were copied from.
+  func verify(
+    _ level: VerificationLevel, comparing comparison: ChunkComparison?,
+    progress: ((_ done: UInt64, _ of: UInt64) -> Void)?
+  ) -> VerificationReport {
     var report = VerificationReport(path: path, level: level, byteCount: byteCount)
     report.header = header
     report.tensorCount = index.tensors.entries.count
     report.chunkCount = index.chunks.entries.count
     collect(into: &report) { () throws(CheckpointError) in try verifyFrontTable() }
-    if level != .quick { verifyChunks(level, into: &report, progress: progress) }
+    if level != .quick { verifyChunks(level, comparison, into: &report, progress: progress) }
     verifySections(into: &report)
     return report
   }
@@ -90,8 +98,8 @@ extension CheckpointReader {
   private static let groupByteCount: UInt64 = 1 << 20
 
   private func verifyChunks(
-    _ level: VerificationLevel, into report: inout VerificationReport,
-    progress: ((UInt64, UInt64) -> Void)?
+    _ level: VerificationLevel, _ comparison: ChunkComparison?,
+    into report: inout VerificationReport, progress: ((UInt64, UInt64) -> Void)?
   ) {
     let groups = chunkGroups()
     // Rounds of groups keep the findings in order and give progress a place on this thread.
@@ -99,7 +107,9 @@ extension CheckpointReader {
     var next = 0
     while next < groups.count {
       let round = groups[next..<min(next + roundCount, groups.count)]
-      let findings = pool.map(round.count) { verifyGroup(round[round.startIndex + $0], level) }
+      let findings = pool.map(round.count) {
+        verifyGroup(round[round.startIndex + $0], level, comparison)
+      }
       for finding in findings.joined() { report.add(finding) }
       report.checkedChunkCount += round.reduce(0) { $0 + $1.count }
       next += round.count
@@ -124,7 +134,9 @@ extension CheckpointReader {
   }
 
   /// Examines some consecutive chunks with one read; if that fails, chunk by chunk.
-  private func verifyGroup(_ group: Range<Int>, _ level: VerificationLevel) -> [CheckpointError] {
+  private func verifyGroup(
+    _ group: Range<Int>, _ level: VerificationLevel, _ comparison: ChunkComparison?
+  ) -> [CheckpointError] {
     let entries = index.chunks.entries
     let start = entries[group.lowerBound].frameOffset
     let byteCount = Int(entries[group.upperBound - 1].endOffset - start)
@@ -138,12 +150,13 @@ extension CheckpointReader {
         for number in group {
           let entry = entries[number]
           let place = Int(entry.frameOffset - start)..<Int(entry.endOffset - start)
-          findings += verify(entry, bytes.extracting(place), level, workspace)
+          findings += verify(
+            entry, bytes.extracting(place), level, comparison, workspace)
         }
         return findings
       }
     } catch {
-      if group.count > 1 { return group.flatMap { verifyGroup($0..<$0 + 1, level) } }
+      if group.count > 1 { return group.flatMap { verifyGroup($0..<$0 + 1, level, comparison) } }
       return [naming(entries[group.lowerBound], in: error)]
     }
   }
@@ -157,7 +170,8 @@ extension CheckpointReader {
 
   /// Examines one chunk: `bytes` are its frame, its stored bytes and the padding behind them.
   private func verify(
-    _ entry: ChunkEntry, _ bytes: RawSpan, _ level: VerificationLevel, _ workspace: ChunkWorkspace
+    _ entry: ChunkEntry, _ bytes: RawSpan, _ level: VerificationLevel,
+    _ comparison: ChunkComparison?, _ workspace: ChunkWorkspace
   ) -> [CheckpointError] {
     let frame = bytes.extracting(first: ChunkFrame.byteCount)
     let storedEnd = ChunkFrame.byteCount + Int(entry.storedByteCount)
@@ -175,10 +189,13 @@ extension CheckpointReader {
       // The bytes of a chunk that is stored as it is have one checksum and nothing to decode.
       if level == .full, entry.codec != .stored {
         // SAFETY: the memory is this thread's until the end of this call.
-        unsafe try loader.decode(
-          entry, stored, into: workspace.rawBytes(Int(entry.rawByteCount)), by: workspace)
+        let raw = unsafe workspace.rawBytes(Int(entry.rawByteCount))
+        unsafe try loader.decode(entry, stored, into: raw, by: workspace)
+        // SAFETY: as above.
+        try compare(entry, unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(raw)), comparison)
       } else {
         try loader.check(entry, stored, .storedChunk)
+        if entry.codec == .stored { try compare(entry, stored, comparison) }
       }
     } catch {
       findings.append(error)
@@ -190,6 +207,13 @@ extension CheckpointReader {
           at: entry.frameOffset + UInt64(storedEnd) + UInt64(difference)))
     }
     return findings
+  }
+
+  private func compare(
+    _ entry: ChunkEntry, _ raw: RawSpan, _ comparison: ChunkComparison?
+  ) throws(CheckpointError) {
+    guard let comparison, !comparison.holds(entry, raw) else { return }
+    throw loader.damage(entry, .inconsistent("a chunk differs from the one it was copied from"))
   }
 
   /// Where a frame begins to differ from the one that follows from the index.

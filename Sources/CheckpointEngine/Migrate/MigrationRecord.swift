@@ -1,0 +1,67 @@
+public import CheckpointFormat
+
+/// What was done to a checkpoint after it was saved.
+public struct MigrationRecord: Hashable, Sendable {
+  /// The file that it was made from.
+  public let saveIdentifier: Identifier
+  /// That file's format version, as a number: a later build may have written it.
+  public let formatVersion: UInt64
+  /// What wrote that file.
+  public let writer: String
+  /// The plan's fingerprint.
+  package let plan: Identifier
+  /// The plan, a line for the format version and each step.
+  public let steps: String
+
+  /// A record of what a plan does to a checkpoint.
+  init(of plan: MigrationPlan, from header: CheckpointHeader) {
+    saveIdentifier = header.saveIdentifier
+    formatVersion = UInt64(header.formatVersion.rawValue)
+    writer = header.writer
+    self.plan = plan.fingerprint
+    steps = plan.description
+  }
+}
+
+// The records stand in the environment, numbered from 1 so that they stay in order.
+
+extension Metadata {
+  /// What was done to the checkpoint after it was saved, oldest first.
+  public var migrations: [MigrationRecord] {
+    var records: [MigrationRecord] = []
+    while let record = MigrationRecord(recordedIn: self, number: records.count + 1) {
+      records.append(record)
+    }
+    return records
+  }
+
+  /// Adds a record.
+  mutating func record(_ migration: MigrationRecord) {
+    let prefix = MigrationRecord.prefix(migrations.count + 1)
+    self[.environment, prefix + "from_save"] = .string("\(migration.saveIdentifier)")
+    self[.environment, prefix + "from_format"] = .uint64(migration.formatVersion)
+    self[.environment, prefix + "from_writer"] = .string(migration.writer)
+    self[.environment, prefix + "plan"] = .string("\(migration.plan)")
+    self[.environment, prefix + "steps"] = .string(migration.steps)
+  }
+}
+
+extension MigrationRecord {
+  fileprivate static func prefix(_ number: Int) -> String { "migration/\(number)/" }
+
+  fileprivate init?(recordedIn metadata: Metadata, number: Int) {
+    let prefix = Self.prefix(number)
+    guard case .string(let save)? = metadata[.environment, prefix + "from_save"],
+      case .uint64(let version)? = metadata[.environment, prefix + "from_format"],
+      case .string(let writer)? = metadata[.environment, prefix + "from_writer"],
+      case .string(let fingerprint)? = metadata[.environment, prefix + "plan"],
+      case .string(let steps)? = metadata[.environment, prefix + "steps"],
+      let saveIdentifier = Identifier(save), let plan = Identifier(fingerprint)
+    else { return nil }
+    self.saveIdentifier = saveIdentifier
+    formatVersion = version
+    self.writer = writer
+    self.plan = plan
+    self.steps = steps
+  }
+}

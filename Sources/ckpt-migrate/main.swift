@@ -1,0 +1,1 @@
+MigrateCommand.main()
