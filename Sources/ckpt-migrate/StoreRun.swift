@@ -20,7 +20,7 @@ struct StoreRun {
           at: CheckpointError.Location(path: path))
       }
       if isDry { return showPlan(items) }
-      let count = items.count { $0.action.isMigration }
+      let count = items.count { $0.isMigration }
       let progress = ProgressLine()
       defer { progress.clear() }
       let store = try CheckpointStore(path, for: .writing, options: options)
@@ -80,13 +80,5 @@ struct StoreRun {
     }
     results.summary(migrated: migrated, done: done, staying: staying)
     return results.status(worst)
-  }
-}
-
-extension StoreMigrationItem.Action {
-  /// Whether the file is made anew.
-  var isMigration: Bool {
-    if case .migrate = self { return true }
-    return false
   }
 }

@@ -13,6 +13,12 @@ public struct StoreMigrationItem: Sendable {
   /// What is done with it.
   public let action: Action
 
+  /// Whether it is made anew.
+  public var isMigration: Bool {
+    if case .migrate = action { return true }
+    return false
+  }
+
   /// What is done with a file.
   public enum Action: Sendable {
     /// It is migrated; the most bytes that the result has, and what cannot be had back from it.
@@ -82,7 +88,7 @@ extension CheckpointStore {
   ) throws -> [StoreMigrationItem] {
     try requireWritable()
     var items = try migrationItems(plan)
-    if directory == nil { try requireNothingLost(items) }
+    try requireNothingLost(items, keepsOriginals: directory != nil)
     let originals = try directory.map { try OriginalsDirectory($0, beside: self) }
     let writer = MigrationWriter(self.directory, options, pool)
     for number in items.indices {
@@ -125,16 +131,30 @@ extension CheckpointStore {
     return plan.steps.isEmpty || reader.metadata.migrations.last?.plan == plan.fingerprint
   }
 
-  private func requireNothingLost(_ items: [StoreMigrationItem]) throws(CheckpointError) {
+  private func requireNothingLost(
+    _ items: [StoreMigrationItem], keepsOriginals: Bool
+  ) throws(CheckpointError) {
+    var names: [Identifier: String] = [:]
     for item in items {
       guard case .migrate(_, let losses) = item.action, let first = losses.first else { continue }
+      let path = item.entry.path
+      let location = CheckpointError.Location(path: path)
+      guard keepsOriginals else {
+        throw CheckpointError(
+          .incompatibleState,
+          "The plan loses something of \(escaped(path)): \(escaped(first))"
+            + (losses.count > 1 ? ", and \(losses.count - 1) more" : "")
+            + ". Keep the originals in another directory (--keep-originals DIR), or migrate single "
+            + "files to a new place. Nothing was changed.", at: location)
+      }
+      // With one of two migrated, nothing would say which one is meant.
+      guard let identifier = item.entry.header?.checkpointIdentifier,
+        let other = names.updateValue(path, forKey: identifier)
+      else { continue }
       throw CheckpointError(
-        .incompatibleState,
-        "The plan loses something of \(escaped(item.entry.path)): \(escaped(first))"
-          + (losses.count > 1 ? ", and \(losses.count - 1) more" : "")
-          + ". Keep the originals in another directory (--keep-originals DIR), or migrate single "
-          + "files to a new place. Nothing was changed.",
-        at: CheckpointError.Location(path: item.entry.path))
+        .ambiguous,
+        "\(escaped(other)) and \(escaped(path)) are copies of one checkpoint, of which the plan "
+          + "loses something. Move one of them away. Nothing was changed.", at: location)
     }
   }
 }

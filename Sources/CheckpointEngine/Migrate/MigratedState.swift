@@ -43,7 +43,8 @@ struct MigratedState {
     }
     if !plan.steps.isEmpty { try Self.requireDistinct(save, of: reader) }
     save.metadata = Self.metadata(of: reader, table)
-    save.metadata.record(MigrationRecord(of: plan, from: reader.header))
+    save.metadata.record(
+      MigrationRecord(of: plan, from: reader.header, isLossless: losses.isEmpty))
     self.plan = save
     self.parts = parts
   }

@@ -12,14 +12,17 @@ public struct MigrationRecord: Hashable, Sendable {
   package let plan: Identifier
   /// The plan, a line for the format version and each step.
   public let steps: String
+  /// Whether what was before could be had back.
+  public let isLossless: Bool
 
   /// A record of what a plan does to a checkpoint.
-  init(of plan: MigrationPlan, from header: CheckpointHeader) {
+  init(of plan: MigrationPlan, from header: CheckpointHeader, isLossless: Bool) {
     saveIdentifier = header.saveIdentifier
     formatVersion = UInt64(header.formatVersion.rawValue)
     writer = header.writer
     self.plan = plan.fingerprint
     steps = plan.description
+    self.isLossless = isLossless
   }
 }
 
@@ -43,6 +46,7 @@ extension Metadata {
     self[.environment, prefix + "from_writer"] = .string(migration.writer)
     self[.environment, prefix + "plan"] = .string("\(migration.plan)")
     self[.environment, prefix + "steps"] = .string(migration.steps)
+    self[.environment, prefix + "lossless"] = .bool(migration.isLossless)
   }
 }
 
@@ -56,6 +60,7 @@ extension MigrationRecord {
       case .string(let writer)? = metadata[.environment, prefix + "from_writer"],
       case .string(let fingerprint)? = metadata[.environment, prefix + "plan"],
       case .string(let steps)? = metadata[.environment, prefix + "steps"],
+      case .bool(let isLossless)? = metadata[.environment, prefix + "lossless"],
       let saveIdentifier = Identifier(save), let plan = Identifier(fingerprint)
     else { return nil }
     self.saveIdentifier = saveIdentifier
@@ -63,5 +68,6 @@ extension MigrationRecord {
     self.writer = writer
     self.plan = plan
     self.steps = steps
+    self.isLossless = isLossless
   }
 }

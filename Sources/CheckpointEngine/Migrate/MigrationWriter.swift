@@ -120,20 +120,3 @@ struct MigrationWriter {
       at: CheckpointError.Location(path: reader.path))
   }
 }
-
-/// Compares chunks with those of another file that they were copied from.
-struct ChunkComparison: Sendable {
-  let source: CheckpointReader
-  /// For each tensor its number in the source; nil where it is none of its tensors byte for byte.
-  let numbers: [Int?]
-
-  /// Whether these are the raw bytes that the source's own checksum is of.
-  ///
-  /// Chunks have the same borders in both files.
-  func holds(_ entry: ChunkEntry, _ raw: RawSpan) -> Bool {
-    guard let number = numbers[Int(entry.tensor)] else { return true }
-    let tensor = source.index.tensors.entries[number]
-    let original = source.index.chunks.entries[tensor.firstChunk + Int(entry.chunk)]
-    return (try? source.loader.check(original, raw, .decodedChunk)) != nil
-  }
-}

@@ -12,7 +12,7 @@ package struct StateTable: Sendable {
   package private(set) var losses: [String] = []
 
   /// Nothing.
-  init(path: String) {
+  package init(path: String) {
     self.path = path
     tensors = StateTensors()
   }

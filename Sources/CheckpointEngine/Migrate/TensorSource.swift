@@ -144,8 +144,13 @@ package struct TensorSource: Sendable {
   /// The bytes of the whole tensor.
   package func bytes() throws(CheckpointError) -> [UInt8] { try bytes(in: 0..<byteCount) }
 
+  /// The bytes of a range, from the border of an element to another one.
+  package func bytes(in range: Range<UInt64>) throws(CheckpointError) -> [UInt8] {
+    try bytes(in: range, noting: nil)
+  }
+
   func bytes(
-    in range: Range<UInt64>, noting log: CastLog? = nil
+    in range: Range<UInt64>, noting log: CastLog?
   ) throws(CheckpointError) -> [UInt8] {
     let count = Int(clamping: UInt64(range.count))
     try Memory.require(count, for: descriptor.name)

@@ -21,7 +21,9 @@ extension CheckpointStore {
       among: candidates)
     for entry in candidates where entry.header?.generation == chosen.header.generation {
       guard entry.header?.saveIdentifier != chosen.header.saveIdentifier else { continue }
-      if case .intact = try examine(entry), !rivals.contains(where: { $0.name == entry.name }) {
+      if case .intact(let reader) = try examine(entry), !reader.isSameCheckpoint(as: chosen),
+        !rivals.contains(where: { $0.name == entry.name })
+      {
         rivals.append(entry)
       }
     }
@@ -45,16 +47,27 @@ extension CheckpointStore {
     }
   }
 
-  /// Whether two entries that are different files bear one generation.
+  /// Whether two entries that are different checkpoints bear one generation.
   func hasSharedGeneration(_ entries: [StoreEntry]) -> Bool {
-    var saves: [UInt64: Identifier] = [:]
+    var checkpoints: [UInt64: Identifier] = [:]
     for case let header? in entries.map(\.header) {
-      if let other = saves.updateValue(header.saveIdentifier, forKey: header.generation),
-        other != header.saveIdentifier
+      let identifier = header.checkpointIdentifier
+      if let other = checkpoints.updateValue(identifier, forKey: header.generation),
+        other != identifier
       {
         return true
       }
     }
     return false
+  }
+}
+
+extension CheckpointReader {
+  /// Whether two files are one checkpoint: copies, or one of them migrated and nothing lost by it.
+  ///
+  /// A store that holds copies has both for as long as it is being migrated.
+  fileprivate func isSameCheckpoint(as other: CheckpointReader) -> Bool {
+    guard header.checkpointIdentifier == other.header.checkpointIdentifier else { return false }
+    return [self, other].allSatisfy { $0.metadata.migrations.allSatisfy(\.isLossless) }
   }
 }

@@ -40,13 +40,13 @@ extension CheckpointStore {
       let isSettled = policy.isByNumberOnly && counted.count >= policy.lastCount && isCovered
       if isClear {
         let counts =
-          seen.insert(header.saveIdentifier).inserted
+          seen.insert(header.checkpointIdentifier).inserted
           && !uncertainGenerations.contains(header.generation)
         reasons.insert(counts ? .everything : .notCounted)
       } else if !isSettled || reasons.isEmpty {
         if case .intact(let metrics, let isHealthy) = verdict(on: entry),
           !uncertainGenerations.contains(header.generation),
-          seen.insert(header.saveIdentifier).inserted
+          seen.insert(header.checkpointIdentifier).inserted
         {
           if !isCovered { reasons.insert(counted.isEmpty ? .newest : .lastAcknowledged) }
           isCovered = isCovered || header.generation <= acknowledged

@@ -20,7 +20,7 @@ extension CheckpointReader {
   }
 
   /// Examines the checkpoint, and compares its chunks with those that they were copied from.
-  func verify(
+  package func verify(
     _ level: VerificationLevel, comparing comparison: ChunkComparison?,
     progress: ((_ done: UInt64, _ of: UInt64) -> Void)?
   ) -> VerificationReport {
