@@ -19,6 +19,8 @@ enum Benchmark {
                           bounds four times the goals
       stall DIRECTORY     saves 256 MiB in the background; how long that blocks, beside a copy of
                           the same bytes, in turns; bound 1.5
+      migrate DIRECTORY   migrates 1 GiB of version 1, stored and compressed, beside a plain load and
+                          save, in turns; bound 2; extra resident memory, bound 96 MiB
     CASE, in blocks beside its limit:
       save DIRECTORY      durable saves; W, the best of three raw durable writes of the same bytes
       load DIRECTORY      verified loads into memory; K, a raw read of the file from the page cache,
@@ -47,7 +49,8 @@ enum Benchmark {
 
   /// Whether a case needs a directory.
   private static let commands = [
-    "memory": true, "tensors": true, "stall": true, "save": true, "load": true, "verify": true,
+    "memory": true, "tensors": true, "stall": true, "migrate": true, "save": true, "load": true,
+    "verify": true,
     "machine": true, "dump": true, "serve": true, "state": false, "codec": false,
   ]
 
@@ -72,6 +75,7 @@ enum Benchmark {
     case "memory": try MemoryCase.run(in: options.directory)
     case "tensors": try TensorCase.run(in: options.directory)
     case "stall": try StallCase.run(in: options.directory)
+    case "migrate": try MigrateCase.run(in: options.directory)
     case "save", "load", "verify": try BlockCase(options).run()
     case "codec": try CodecCase(options).run()
     case "dump": try DumpCase.run(options)

@@ -28,9 +28,7 @@ struct MigrationWriter {
 
   /// Makes a file; nothing of it is left if this throws.
   ///
-  /// - Parameters:
-  ///   - migration: What to make.
-  ///   - progress: Is told now and then how many bytes of how many are done.
+  /// `progress` is told now and then how many bytes of how many are done.
   func make(
     _ migration: CheckpointMigration, progress: ((UInt64, UInt64) -> Void)?
   ) throws -> Made {

@@ -9,7 +9,7 @@ enum MemoryCase {
       directory: directory, saving: .manual, keeping: .last(1))
     try manager.resume(&state, from: .never)
 
-    let saving = try extraMebibytes {
+    let saving = try Machine.extraMebibytes {
       guard case .saved(let receipt, _) = try manager.save(state, step: 1) else {
         Benchmark.fail("the save failed", status: 1)
       }
@@ -23,7 +23,7 @@ enum MemoryCase {
       for element in state.tensors[index].indices { state.tensors[index][element] = 0 }
     }
     var seconds = 0.0
-    let loading = try extraMebibytes {
+    let loading = try Machine.extraMebibytes {
       seconds = try Benchmark.seconds { try manager.resume(&state, from: .latest) }
     }
     print("verified and loaded in \(Benchmark.rounded(seconds)) s")
@@ -31,14 +31,5 @@ enum MemoryCase {
     guard try stateDigest(of: state) == digest else {
       Benchmark.fail("the state came back different", status: 1)
     }
-  }
-
-  /// The highest resident memory during `body` less the resident memory before it, in MiB.
-  private static func extraMebibytes(_ body: () throws -> Void) throws -> Double {
-    let before = Machine.residentByteCount(resettingPeak: true)
-    try body()
-    let peak = Machine.peakByteCount
-    guard peak > 0 else { Benchmark.fail("this case needs /proc", status: 1) }
-    return Double(peak - before) / Double(1 << 20)
   }
 }

@@ -104,3 +104,14 @@ enum Machine {
     return String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n")
   }
 }
+
+extension Machine {
+  /// The highest resident memory during `body` less the resident memory before it, in MiB.
+  static func extraMebibytes(_ body: () throws -> Void) throws -> Double {
+    let before = residentByteCount(resettingPeak: true)
+    try body()
+    let peak = peakByteCount
+    guard peak > 0 else { Benchmark.fail("this case needs /proc", status: 1) }
+    return Double(peak - before) / Double(1 << 20)
+  }
+}
