@@ -120,7 +120,8 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify", "store-driver",
+        "CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify", "ckpt-migrate",
+        "store-driver",
         "corruption-soak",
       ]),
   ]

@@ -105,6 +105,6 @@ enum MigrateCommand {
     examples:
       ckpt-migrate --in-store runs/a --dry-run
       ckpt-migrate old.ckpt new.ckpt --split 'attn/qkv=attn/q,attn/k,attn/v'
-      ckpt-migrate big.ckpt small.ckpt --drop 'optimizer/**' --cast 'model/**=bfloat16'
+      ckpt-migrate a.ckpt b.ckpt --drop 'optimizer/**' --cast 'model/**=bfloat16'
     """
 }

@@ -60,7 +60,8 @@ struct MigrationResults {
         ("action", .string("stays")), ("code", .string("\(error.code)")),
         ("message", .string(error.message)),
       ]
-      words = "stays as it is: \(error.message)"
+      let tensor = error.location?.tensor.map { " This is tensor '\(escaped($0))'." }
+      words = "stays as it is: \(error.message)\(tensor ?? "")"
     }
     if asJSON { return print("checkpoint", fields) }
     StandardStreams.writeOutput("\(escaped(entry.name)): \(words)")

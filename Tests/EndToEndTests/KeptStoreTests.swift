@@ -80,4 +80,42 @@ struct KeptStoreTests {
     #expect(result.digest == record.lastStateSha256)
     #expect(try TrainingProgram.run("ckpt-verify", [program.store]).status == 0)
   }
+
+  /// The headers of the store's checkpoints, oldest first.
+  private func headers() throws -> [CheckpointHeader] {
+    try CheckpointStore(program.store, for: .reading).entries().reversed().compactMap(\.header)
+  }
+
+  @Test func aRunThatGoesOnWritesTheVersionOfToday() throws {
+    defer { program.remove() }
+    #expect(try headers().allSatisfy { $0.formatVersion == .v1 })
+    let more = ["--resume_from_checkpoint", "--save_steps", "10", "--save_total_limit", "100"]
+    #expect(try resume(more).status == 0)
+    let versions = try headers().map(\.formatVersion)
+    let oldCount = record.checkpoints.count
+    #expect(versions.prefix(oldCount).allSatisfy { $0 == .v1 } && versions.count > oldCount)
+    #expect(versions.dropFirst(oldCount).allSatisfy { $0 == .current })
+    // And is resumed from either.
+    #expect(try resume(more).status == 0)
+  }
+
+  @Test func migratedItIsTheSameRun() throws {
+    defer { program.remove() }
+    let before = try headers()
+    let migrated = try TrainingProgram.run("ckpt-migrate", ["--in-store", program.store])
+    #expect(migrated.status == 0, "\(migrated.output)\(migrated.errors)")
+    let after = try headers()
+    #expect(after.allSatisfy { $0.formatVersion == .v2 })
+    #expect(after.map(\.checkpointIdentifier) == before.map(\.checkpointIdentifier))
+    #expect(program.checkpoints() == record.checkpoints.map(\.name))
+    for checkpoint in record.checkpoints {
+      let result = try resume([
+        "--resume_from_checkpoint", "\(checkpoint.step)", "--max_steps", "\(checkpoint.step)",
+      ])
+      let resumed = try #require(result.events("resumed").first, "\(result.errors)")
+      #expect(resumed["state_sha256"] as? String == checkpoint.stateSha256)
+    }
+    let result = try resume(["--resume_from_checkpoint"])
+    #expect(result.status == 0 && result.digest == record.lastStateSha256, "\(result.errors)")
+  }
 }

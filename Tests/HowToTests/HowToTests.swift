@@ -25,6 +25,7 @@ struct HowToTests {
     "go-back-to-health": "Health.swift",
     "watch-a-run": "Watching.swift",
     "plan-the-disk": "PlanningSpace.swift",
+    "migrate": "Migrating.swift",
   ]
   private static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   static let pages = tests.appending(path: "../../docs/how-to").standardizedFileURL

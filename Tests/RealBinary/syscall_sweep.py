@@ -28,6 +28,7 @@ import time
 from typing import Callable, Iterator
 
 import harness
+import migration_sweep
 import traces
 from harness import Listing, Result, Workplace, could_not_run
 from sweep_cases import ERRORS, Case, Place, Tally, did_happen, is_named, places
@@ -252,6 +253,15 @@ def groups(
         yield f"{tool.name}: kill", sweep.cases("kill", [None]), sweep.check
         for kind in ["once", "sticky"]:
             yield f"{tool.name}: {kind}", sweep.cases(kind, errors), sweep.check
+    name = migration_sweep.NAME
+    if not arguments.only or arguments.only in name:
+        sweep = migration_sweep.MigrationSweep(work)
+        if arguments.short:
+            yield f"{name}: kill", sweep.cases("kill", [None])[::4], sweep.check
+            return
+        yield f"{name}: kill", sweep.cases("kill", [None]), sweep.check
+        for kind in ["once", "sticky"]:
+            yield f"{name}: {kind}", sweep.cases(kind, errors), sweep.check
 
 
 def main() -> int:
