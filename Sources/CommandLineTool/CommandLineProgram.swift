@@ -4,7 +4,8 @@
   import Glibc
 #endif
 
-/// What every tool does around its work: help, version, and an answer to a bad command line.
+/// What every tool does around its work: help, version, a manual page, completions for shells, and an answer
+/// to a bad command line.
 package struct CommandLineProgram: Sendable {
   private let name: String
   private let version: String
@@ -43,7 +44,10 @@ package struct CommandLineProgram: Sendable {
     self.name = name
     self.version = version
     self.help = help
-    self.kinds = kinds.merging(["help": .flag, "version": .flag]) { own, _ in own }
+    let shared: [String: OptionParser.Kind] = [
+      "help": .flag, "version": .flag, "man": .flag, "completion": .value,
+    ]
+    self.kinds = kinds.merging(shared) { own, _ in own }
     self.commands = commands
   }
 
@@ -91,11 +95,27 @@ package struct CommandLineProgram: Sendable {
     do {
       let options = try OptionParser(words, kinds: kinds)
       if options.has("version") { return printed("\(name) \(version)") }
+      if let text = try described(options) { return printed(text) }
       return try body(options)
     } catch {
       StandardStreams.writeError("\(spelling): \(error.description)")
       StandardStreams.writeError("Run '\(spelling) --help' to see what it understands.")
       return .usage
+    }
+  }
+
+  /// The manual page or a completion, if one was asked for; commands have none of their own.
+  private func described(_ options: OptionParser) throws(UsageError) -> String? {
+    guard options.declares("man") else { return nil }
+    if options.has("man") {
+      return ManualPage(name, version: version, help: help, commands: commands).text
+    }
+    let completion = Completion(name, help: help, kinds: kinds, commands: commands)
+    switch options.string("completion") {
+    case nil: return nil
+    case "bash": return completion.bash
+    case "zsh": return completion.zsh
+    default: throw UsageError("--completion: there is one for 'bash' and one for 'zsh'.")
     }
   }
 

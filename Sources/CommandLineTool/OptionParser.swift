@@ -104,6 +104,9 @@ package struct OptionParser: Sendable {
 
   // MARK: What was said
 
+  /// Whether there is such an option.
+  package func declares(_ name: String) -> Bool { options[Self.canonical(name)] != nil }
+
   /// Whether the option was given, with or without a value.
   package func has(_ name: String) -> Bool { !all(name).isEmpty }
 

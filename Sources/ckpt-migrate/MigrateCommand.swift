@@ -83,6 +83,8 @@ enum MigrateCommand {
       --json           Print one JSON object per line, as docs/json.md says.
       --help           Print this.
       --version        Print the version.
+      --completion SHELL  Print completions for bash or zsh.
+      --man            Print the manual page.
 
     Steps are done in the order in which they stand; names are those of 'ckpt show',
     and where a * is allowed, it stands for anything but /, and ** for that too.

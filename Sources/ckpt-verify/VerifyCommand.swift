@@ -62,6 +62,8 @@ enum VerifyCommand {
       --json           Print one JSON object per line, as docs/json.md says.
       --help           Print this.
       --version        Print the version.
+      --completion SHELL  Print completions for bash or zsh.
+      --man            Print the manual page.
 
     Standard output has one line per intact checkpoint and one per finding:
       ok           intact, as far as the level goes

@@ -27,6 +27,8 @@ enum CheckpointCommand {
 
       --help           Print this.
       --version        Print the version.
+      --completion SHELL  Print completions for bash or zsh.
+      --man            Print the manual page.
 
     'ckpt-verify' tells whether checkpoints are intact.
 

@@ -86,7 +86,7 @@ extension TrainOptions {
       output
         --eval_steps N                  evaluate after every N steps   200
         --logging_steps N               a step event every N steps     20
-        --help, --version
+        --help, --version, --man, --completion bash|zsh
 
       --resume_from_checkpoint outweighs --overwrite_output_dir. --data and
       --output_dir are relative to where the program is started; the data must stay
