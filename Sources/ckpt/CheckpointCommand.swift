@@ -10,7 +10,7 @@ enum CheckpointCommand {
       name: "ckpt", version: StoreOptions.libraryVersion, help: help,
       commands: [
         ListCommand.command, PinCommand.pin, PinCommand.unpin,
-        ShowCommand.command,
+        ShowCommand.command, DiffCommand.command,
       ]
     ).main()
   }
@@ -27,6 +27,7 @@ enum CheckpointCommand {
 
     Of a checkpoint, or the newest of a store:
       show FILE        Show what is in it.
+      diff A B         Compare the states of two.
 
     'ckpt COMMAND --help' tells more, with an example. Names of tensors that could
     steer a terminal are shown with escapes.
