@@ -10,7 +10,7 @@ enum CheckpointCommand {
       name: "ckpt", version: StoreOptions.libraryVersion, help: help,
       commands: [
         ListCommand.command, PinCommand.pin, PinCommand.unpin,
-        ShowCommand.command, DiffCommand.command,
+        ShowCommand.command, DiffCommand.command, CatCommand.command,
       ]
     ).main()
   }
@@ -28,6 +28,7 @@ enum CheckpointCommand {
     Of a checkpoint, or the newest of a store:
       show FILE        Show what is in it.
       diff A B         Compare the states of two.
+      cat FILE TENSOR  Print the elements of a tensor.
 
     'ckpt COMMAND --help' tells more, with an example. Names of tensors that could
     steer a terminal are shown with escapes.
