@@ -10,7 +10,7 @@ enum CheckpointCommand {
       name: "ckpt", version: StoreOptions.libraryVersion, help: help,
       commands: [
         ListCommand.command, PinCommand.pin, PinCommand.unpin,
-        ShowCommand.command, DiffCommand.command, CatCommand.command,
+        ShowCommand.command, DiffCommand.command, CatCommand.command, PruneCommand.command,
       ]
     ).main()
   }
@@ -24,6 +24,7 @@ enum CheckpointCommand {
       ls DIR           List its checkpoints and the tree of its runs.
       pin FILE...      Keep checkpoints from being removed by retention.
       unpin FILE...    Let them be removed again.
+      prune DIR RULES  Remove those that no rule keeps.
 
     Of a checkpoint, or the newest of a store:
       show FILE        Show what is in it.
