@@ -10,12 +10,15 @@ package struct ElementDifference: Hashable, Sendable {
   /// Of these, those of which a number is NaN or infinite on either side, so that the others measure all
   /// but them.
   package internal(set) var notFiniteCount: UInt64 = 0
-  /// The greatest distance; nil where none was measured. Of integers exact up to 2^53.
+  /// The greatest distance; nil where none was measured.
+  ///
+  /// Of integers exact up to 2^53.
   package internal(set) var absoluteMax: Double?
   /// The greatest distance as a part of the larger magnitude of the two, 0 to 2.
   package internal(set) var relativeMax: Double?
-  /// The greatest number of steps from a float to the next that lead from one to the other; 0 from -0 to 0.
-  /// Nil for other dtypes.
+  /// The greatest number of steps from a float to the next that lead from one to the other.
+  ///
+  /// 0 from -0 to 0; nil for other dtypes.
   package internal(set) var stepMax: UInt64?
 
   mutating func add(_ other: ElementDifference) {
