@@ -21,12 +21,17 @@ package struct DescriptorWriter: Sendable {
   ///
   /// - Returns: Nil, or the errno of the call that failed; a part may then have been written.
   package func write(_ text: String) -> Int32? {
-    let bytes = Array(text.utf8)
+    // SAFETY: bytes have no padding that could be uninitialised.
+    write(unsafe Array(text.utf8).span.bytes)
+  }
+
+  /// Writes all of `bytes`, however many calls that takes.
+  ///
+  /// - Returns: Nil, or the errno of the call that failed; a part may then have been written.
+  package func write(_ bytes: RawSpan) -> Int32? {
     var written = 0
-    while written < bytes.count {
-      // SAFETY: bytes have no padding that could be uninitialised.
-      let rest = unsafe bytes.span.bytes.extracting(droppingFirst: written)
-      let count = call(descriptor, rest)
+    while written < bytes.byteCount {
+      let count = call(descriptor, bytes.extracting(droppingFirst: written))
       switch count {
       case 0...: written += count
       case -Int(EINTR): continue

@@ -6,7 +6,7 @@ internal import Synchronization
   import Glibc
 #endif
 
-/// Standard output and standard error, a whole line at a time.
+/// Standard output and standard error, whole lines or all the bytes at a time.
 package enum StandardStreams {
   private static let failure = Atomic<Int32>(0)
 
@@ -30,7 +30,13 @@ package enum StandardStreams {
   /// quietly. If it cannot be written for another reason, standard error says so once and
   /// ``hasOutputFailed`` is true from then on: the program must not exit with success.
   package static func writeOutput(_ line: String) {
-    guard let error = DescriptorWriter(descriptor: STDOUT_FILENO).write(line + "\n") else { return }
+    // SAFETY: bytes have no padding that could be uninitialised.
+    writeOutput(bytes: unsafe Array((line + "\n").utf8).span.bytes)
+  }
+
+  /// Writes bytes to standard output, as ``writeOutput(_:)`` writes a line.
+  package static func writeOutput(bytes: RawSpan) {
+    guard let error = DescriptorWriter(descriptor: STDOUT_FILENO).write(bytes) else { return }
     if error == EPIPE { endByBrokenPipe() }
     if failure.exchange(error, ordering: .relaxed) == 0 {
       // SAFETY: strerror returns a terminated string, which is copied at once.
@@ -59,10 +65,18 @@ package enum StandardStreams {
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
   /// The width of the terminal that standard error is, in columns; 80 if it does not say.
-  static var errorColumnCount: Int {
+  static var errorColumnCount: Int { columnCount(STDERR_FILENO) }
+
+  /// The width of the terminal that standard output is, in columns; nil if it is none, so that nothing
+  /// need be cut.
+  package static var outputColumnCount: Int? {
+    isTerminal(STDOUT_FILENO) ? columnCount(STDOUT_FILENO) : nil
+  }
+
+  private static func columnCount(_ descriptor: Int32) -> Int {
     var size = winsize()
     // SAFETY: the kernel fills the record, which is ours.
-    let result = unsafe ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size)
+    let result = unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size)
     return result == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
   }
 

@@ -34,10 +34,10 @@ struct MigrationResults {
     let count = migration.tensors.count
     StandardStreams.writeOutput(
       "\(escaped(reader.path)): format \(reader.header.formatVersion.rawValue), "
-        + "\(Self.count(reader.tensorCount, "tensor")), \(ByteText.size(reader.byteCount))")
+        + "\(Readable.count(reader.tensorCount, "tensor")), \(Readable.size(reader.byteCount))")
     StandardStreams.writeOutput(
       "\(escaped(target)): format \(migration.header.formatVersion.rawValue), "
-        + "\(Self.count(count, "tensor")), at most \(ByteText.size(migration.byteCountMax))")
+        + "\(Readable.count(count, "tensor")), at most \(Readable.size(migration.byteCountMax))")
     for loss in migration.losses { StandardStreams.writeOutput("  loses: \(escaped(loss))") }
   }
 
@@ -50,7 +50,7 @@ struct MigrationResults {
       fields += [("action", .string("migrate"))] + Self.size(byteCountMax, losses)
       words =
         "format \(entry.header.map { "\($0.formatVersion.rawValue)" } ?? "?"), "
-        + "\(ByteText.size(entry.byteCount)); at most \(ByteText.size(byteCountMax)) afterwards"
+        + "\(Readable.size(entry.byteCount)); at most \(Readable.size(byteCountMax)) afterwards"
         + losses.map { "\n  loses: \(escaped($0))" }.joined()
     case .isDone:
       fields.append(("action", .string("none")))
@@ -78,9 +78,9 @@ struct MigrationResults {
       return print(
         "space", [("needed", .uint(needed)), ("free", free.map { .uint($0) } ?? .null)])
     }
-    let rest = free.map { ", and \(ByteText.size($0)) are free" } ?? ""
+    let rest = free.map { ", and \(Readable.size($0)) are free" } ?? ""
     StandardStreams.writeOutput(
-      "Needs at most \(ByteText.size(needed))\(rest). Nothing was written.")
+      "Needs at most \(Readable.size(needed))\(rest). Nothing was written.")
   }
 
   // MARK: Results
@@ -108,7 +108,7 @@ struct MigrationResults {
     }
     StandardStreams.writeOutput(
       "\(escaped(name)): format \(result.header.formatVersion.rawValue), "
-        + "\(ByteText.size(result.byteCount)), was \(ByteText.size(before)); durable and compared")
+        + "\(Readable.size(result.byteCount)), was \(Readable.size(before)); durable and compared")
     for line in Self.lines(result.casts) { StandardStreams.writeOutput("  " + line) }
   }
 
@@ -121,7 +121,7 @@ struct MigrationResults {
           ("stays", .int(Int64(staying))),
         ])
     }
-    var parts = ["\(Self.count(migrated, "checkpoint")) migrated"]
+    var parts = ["\(Readable.count(migrated, "checkpoint")) migrated"]
     if done > 0 { parts.append("\(done) needed nothing") }
     if staying > 0 { parts.append("\(staying) left as they are") }
     note(parts.joined(separator: ", ") + ".")
@@ -172,10 +172,6 @@ struct MigrationResults {
       JSONValue.object([("event", .string(event)), ("schema", .int(1))] + fields).text)
   }
 
-  private static func count(_ number: Int, _ noun: String) -> String {
-    "\(number) \(noun)\(number == 1 ? "" : "s")"
-  }
-
   private static func steps(_ plan: MigrationPlan) -> [(String, JSONValue)] {
     [
       ("format_version", .uint(UInt64(plan.formatVersion.rawValue))),
@@ -196,7 +192,7 @@ struct MigrationResults {
     return kinds.map { kind in
       let alike = casts.filter { [$0.source, $0.target] == kind }
       let all = alike.dropFirst().reduce(alike[0]) { $0.joined(with: $1) }
-      return sentence(all, subject: count(alike.count, "tensor"))
+      return sentence(all, subject: Readable.count(alike.count, "tensor"))
     }
   }
 
@@ -206,12 +202,12 @@ struct MigrationResults {
 
   private static func sentence(_ cast: CastReport, subject: String) -> String {
     let range = cast.range.map {
-      "\(ByteText.rounded($0.lowerBound)) to \(ByteText.rounded($0.upperBound))"
+      "\(Readable.rounded($0.lowerBound)) to \(Readable.rounded($0.upperBound))"
     }
     var words =
       "cast \(subject) from \(cast.source.name) to \(cast.target.name): "
       + "\(range ?? "no finite element"), \(cast.roundedCount) of \(cast.elementCount) rounded"
-    if cast.roundedCount > 0 { words += " by up to \(ByteText.rounded(cast.errorMax))" }
+    if cast.roundedCount > 0 { words += " by up to \(Readable.rounded(cast.errorMax))" }
     if cast.vanishedCount > 0 { words += ", \(cast.vanishedCount) became zero" }
     if cast.nanCount > 0 { words += ", \(cast.nanCount) NaN" }
     return words

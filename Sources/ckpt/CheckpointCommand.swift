@@ -8,7 +8,10 @@ enum CheckpointCommand {
   static func main() -> Never {
     CommandLineProgram(
       name: "ckpt", version: StoreOptions.libraryVersion, help: help,
-      commands: [ListCommand.command, PinCommand.pin, PinCommand.unpin]
+      commands: [
+        ListCommand.command, PinCommand.pin, PinCommand.unpin,
+        ShowCommand.command, DiffCommand.command, CatCommand.command, PruneCommand.command,
+      ]
     ).main()
   }
 
@@ -21,6 +24,12 @@ enum CheckpointCommand {
       ls DIR           List its checkpoints and the tree of its runs.
       pin FILE...      Keep checkpoints from being removed by retention.
       unpin FILE...    Let them be removed again.
+      prune DIR RULES  Remove those that no rule keeps.
+
+    Of a checkpoint, or the newest of a store:
+      show FILE        Show what is in it.
+      diff A B         Compare the states of two.
+      cat FILE TENSOR  Print the elements of a tensor.
 
     'ckpt COMMAND --help' tells more, with an example. Names of tensors that could
     steer a terminal are shown with escapes.

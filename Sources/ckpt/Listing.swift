@@ -1,12 +1,6 @@
 internal import CheckpointEngine
 internal import CommandLineTool
 
-#if canImport(FoundationEssentials)
-  internal import FoundationEssentials
-#else
-  internal import Foundation
-#endif
-
 /// The checkpoints of a store, newest first, with what is known of them.
 struct Listing {
   private struct Row {
@@ -61,7 +55,7 @@ struct Listing {
       let entry = rows[number].entry
       return [
         tree.lines[number], "\(entry.step)", entry.generation.map { "g\($0)" } ?? "-",
-        entry.header.map { Self.time($0.savedAt) } ?? "-", ByteText.size(entry.byteCount),
+        entry.header.map { Readable.time($0.savedAt) } ?? "-", Readable.size(entry.byteCount),
       ]
     }
     let widths = (0..<5).map { column in columns.map { $0[column].count }.max() ?? 0 }
@@ -77,7 +71,7 @@ struct Listing {
   }
 
   private func remarks(_ row: Row) -> [String] {
-    var remarks = row.metrics.map { "\(escaped($0.name)) \(ByteText.rounded($0.value))" }
+    var remarks = row.metrics.map { "\(escaped($0.name)) \(Readable.rounded($0.value))" }
     switch row.entry.role {
     case .candidate: break
     case .damaged: remarks.append("set aside as damaged")
@@ -122,13 +116,5 @@ struct Listing {
 
   private static func text(_ identifier: Identifier?) -> JSONValue {
     identifier.map { .string($0.description) } ?? .null
-  }
-
-  /// In UTC, to the second.
-  private static func time(_ nanoseconds: Int64) -> String {
-    let date = Date(timeIntervalSince1970: Double(nanoseconds) / 1e9)
-    return date.formatted(
-      .iso8601.year().month().day().dateTimeSeparator(.space).time(
-        includingFractionalSeconds: false))
   }
 }

@@ -108,7 +108,7 @@ struct ListToolTests {
 
   @Test func eachCommandHasHelpThatFitsATerminal() throws {
     let overview = try ckpt("--help").output
-    for name in ["ls", "pin", "unpin"] {
+    for name in ["ls", "pin", "unpin", "show", "diff", "cat", "prune"] {
       #expect(overview.contains("\n  \(name) "), "\(name)")
       let help = try ckpt(name, "--help")
       #expect(help.status == 0 && help.output.contains("usage: ckpt \(name) "))

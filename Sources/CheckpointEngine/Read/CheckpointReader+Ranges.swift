@@ -63,7 +63,7 @@ extension CheckpointReader {
   }
 
   /// Loads what chunk `chunk` has of `range` to its place in `target`.
-  private func loadPart(
+  func loadPart(
     of entry: TensorTable.Entry, chunk: Int, _ range: Range<UInt64>,
     into target: UnsafeMutableRawBufferPointer
   ) throws(CheckpointError) {

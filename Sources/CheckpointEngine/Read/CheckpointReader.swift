@@ -156,7 +156,7 @@ public final class CheckpointReader: Sendable {
     return number
   }
 
-  private func byteRange(
+  func byteRange(
     _ rows: Range<Int>, of entry: TensorTable.Entry
   ) throws(CheckpointError) -> Range<UInt64> {
     guard let rowCount = entry.descriptor.shape.first, rows.lowerBound >= 0,
