@@ -180,9 +180,10 @@ import Testing
   @Test func nothingGoesWhileTwoFilesBearOneGeneration() throws {
     let store = try disk.writer()
     for number in UInt64(1)...3 { try store.save(SampleState(number), step: number) }
-    // The same header but for its save identifier.
+    // The same header but for its save identifier and its checkpoint identifier.
     var twin = EditableFile(try disk.contents(checkpointName(2, 2)))
     twin.bytes[40] ^= 1
+    twin.bytes[64] ^= 1
     twin.reseal()
     try disk.put("step-000000002.ckpt", twin.bytes)
     let names = disk.checkpointNames
