@@ -8,7 +8,10 @@ enum CheckpointCommand {
   static func main() -> Never {
     CommandLineProgram(
       name: "ckpt", version: StoreOptions.libraryVersion, help: help,
-      commands: [ListCommand.command, PinCommand.pin, PinCommand.unpin]
+      commands: [
+        ListCommand.command, PinCommand.pin, PinCommand.unpin,
+        SalvageCommand.command,
+      ]
     ).main()
   }
 
@@ -21,6 +24,10 @@ enum CheckpointCommand {
       ls DIR           List its checkpoints and the tree of its runs.
       pin FILE...      Keep checkpoints from being removed by retention.
       unpin FILE...    Let them be removed again.
+
+    With a file that is damaged:
+      salvage DAMAGED TARGET
+                       Copy what is intact of it into a new file.
 
     'ckpt COMMAND --help' tells more, with an example. Names of tensors that could
     steer a terminal are shown with escapes.
