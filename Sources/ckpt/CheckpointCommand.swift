@@ -10,7 +10,7 @@ enum CheckpointCommand {
       name: "ckpt", version: StoreOptions.libraryVersion, help: help,
       commands: [
         ListCommand.command, PinCommand.pin, PinCommand.unpin,
-        SalvageCommand.command,
+        SalvageCommand.command, DoctorCommand.command,
       ]
     ).main()
   }
@@ -28,6 +28,9 @@ enum CheckpointCommand {
     With a file that is damaged:
       salvage DAMAGED TARGET
                        Copy what is intact of it into a new file.
+
+    With a directory that is to hold a store:
+      doctor DIR       Try what its file system does, and say what that is worth.
 
     'ckpt COMMAND --help' tells more, with an example. Names of tensors that could
     steer a terminal are shown with escapes.

@@ -80,24 +80,31 @@ private enum SalvageText {
 
   private static func loss(of tensor: SalvageReport.Tensor) -> String {
     guard tensor.lostChunkCount > 0 else { return "its chunks do not make a whole" }
-    let ranges = tensor.lostRanges.prefix(rangeCountMax).map { "\($0.lowerBound)..<\($0.upperBound)" }
+    let ranges = tensor.lostRanges.prefix(rangeCountMax).map {
+      "\($0.lowerBound)..<\($0.upperBound)"
+    }
     let more = tensor.lostRanges.count > rangeCountMax ? " and more" : ""
     let bytes = ranges.isEmpty ? "" : ": bytes " + ranges.joined(separator: ", ") + more
     return "\(tensor.lostChunkCount) of \(tensor.chunkCount) chunks lost\(bytes)"
   }
 
   static func summary(_ report: SalvageReport) -> String {
-    let count = "\(report.tensors.count - report.lostTensorCount) of \(report.tensors.count) tensors"
+    let count =
+      "\(report.tensors.count - report.lostTensorCount) of \(report.tensors.count) tensors"
     let values = report.valueCount.map { " and \($0) values" } ?? ""
-    guard let target = report.target else { return "nothing could be recovered, no file was written." }
-    let losses = report.isComplete ? "nothing is lost" : "lost: " + report.losses.joined(separator: "; ")
+    guard let target = report.target else {
+      return "nothing could be recovered, no file was written."
+    }
+    let losses =
+      report.isComplete ? "nothing is lost" : "lost: " + report.losses.joined(separator: "; ")
     return "\(count)\(values) are in \(escaped(target)); \(losses)."
   }
 
   static func json(_ report: SalvageReport) -> [String] {
     report.tensors.map { tensor in
       JSONValue.object([
-        ("event", .string("tensor")), ("schema", .int(1)), ("name", .string(tensor.descriptor.name)),
+        ("event", .string("tensor")), ("schema", .int(1)),
+        ("name", .string(tensor.descriptor.name)),
         ("dtype", .string(tensor.descriptor.dtype.name)),
         ("shape", .array(tensor.descriptor.shape.map { .int(Int64($0)) })),
         ("alias_of", tensor.original.map { .string($0) } ?? .null),

@@ -19,7 +19,9 @@ struct SalvageFixture {
 
   var chunks: [ChunkEntry] { index.chunks.entries }
   var trailer: Range<Int> { intact.count - Trailer.byteCount..<intact.count }
-  var frontTable: Range<Int> { 4096..<4096 + FrontTable.headByteCount + index.tensors.encoded.count }
+  var frontTable: Range<Int> {
+    4096..<4096 + FrontTable.headByteCount + index.tensors.encoded.count
+  }
 
   func section(_ kind: SectionKind) -> Range<Int> {
     let section = index.trailer.section(kind)
@@ -65,7 +67,8 @@ struct SalvageFixture {
 
   /// Salvages a file of these bytes on a disk of its own; nil if there is nothing of a checkpoint.
   func salvage(
-    _ bytes: [UInt8], threads: Int = 1, name: String = "damaged", on disk: SimulatedDisk = SimulatedDisk(),
+    _ bytes: [UInt8], threads: Int = 1, name: String = "damaged",
+    on disk: SimulatedDisk = SimulatedDisk(),
     prepare: (SimulatedDisk) -> Void = { _ in }
   ) throws -> (report: SalvageReport, reader: CheckpointReader?)? {
     let backend = disk.device.backend

@@ -50,7 +50,9 @@ import Testing
         $0.storedByteCount = 40
       },
     ]
-    for parts in [["chunk table"], ["front table", "trailer"], ["header", "front table", "trailer"]] {
+    for parts in [
+      ["chunk table"], ["front table", "trailer"], ["header", "front table", "trailer"],
+    ] {
       for (number, change) in changes.enumerated() {
         var bytes = fixture.damaging(parts)
         bytes.overwrite(at: Int(entry.frameOffset), with: frame(fixture, like: entry, change))
@@ -58,7 +60,8 @@ import Testing
         for tensor in result?.report.tensors.filter(\.isRecovered) ?? [] where parts.count == 1 {
           let original = fixture.state.tensors.first { $0.descriptor == tensor.descriptor }
           #expect(
-            try result?.reader?.read(tensor.descriptor.name) == original?.bytes, "\(parts) \(number)")
+            try result?.reader?.read(tensor.descriptor.name) == original?.bytes,
+            "\(parts) \(number)")
         }
         #expect(result?.reader?.verify(.full).isIntact != false, "\(parts) \(number)")
       }
@@ -145,11 +148,14 @@ import Testing
     let disk = SimulatedDisk()
     #expect(try fixture.salvage(fixture.intact, on: disk)?.reader != nil)
     let rescued = disk.contents(ofFileAt: "/rescued")
-    #expect(errorCode { _ = try fixture.salvage(fixture.intact, name: "again", on: disk) } == .alreadyExists)
+    #expect(
+      errorCode { _ = try fixture.salvage(fixture.intact, name: "again", on: disk) }
+        == .alreadyExists)
     #expect(disk.contents(ofFileAt: "/rescued") == rescued)
     let salvager = Salvager(on: disk.device, threads: 1)
     for (target, code) in [
-      ("/none/x", CheckpointError.Code.notFound), ("/damaged", .alreadyExists), ("/", .alreadyExists),
+      ("/none/x", CheckpointError.Code.notFound), ("/damaged", .alreadyExists),
+      ("/", .alreadyExists),
       ("/step-000000501.g000001.ckpt", .invalidState),
     ] {
       #expect(errorCode { _ = try salvager.salvage("/damaged", to: target) } == code, "\(target)")
@@ -172,7 +178,8 @@ import Testing
       var damaged: [Range<Int>] = []
       for _ in 0...generator.below(6) {
         let start = generator.below(bytes.count)
-        let end = min(bytes.count, start + 1 + generator.below([1, 8, 64, 512, 4096][generator.below(5)]))
+        let end = min(
+          bytes.count, start + 1 + generator.below([1, 8, 64, 512, 4096][generator.below(5)]))
         damaged.append(start..<end)
         for offset in start..<end { bytes[offset] = generator.chance(50) ? 0 : generator.byte() }
       }

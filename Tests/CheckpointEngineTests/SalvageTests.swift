@@ -114,14 +114,17 @@ import Testing
       borders.formUnion([Int(entry.frameOffset), Int(entry.storedOffset), Int(entry.endOffset)])
       borders.insert(fixture.stored(entry).upperBound)
     }
-    for border in borders.flatMap({ [$0 - 1, $0, $0 + 1] }) where (0..<fixture.intact.count).contains(border) {
+    for border in borders.flatMap({ [$0 - 1, $0, $0 + 1] })
+    where (0..<fixture.intact.count).contains(border) {
       let result = try fixture.salvage(Array(fixture.intact[..<border]))
       guard border >= fixture.frontTable.upperBound else {
         // Which save it is may be known, and nothing else.
         #expect(result?.report.target == nil, "\(border)")
         continue
       }
-      let lost = fixture.chunks.indices.filter { fixture.stored(fixture.chunks[$0]).upperBound > border }
+      let lost = fixture.chunks.indices.filter {
+        fixture.stored(fixture.chunks[$0]).upperBound > border
+      }
       try fixture.requireRecovered(fixture.tensors(without: Set(lost)), result, "\(border)")
       #expect(result?.report.isComplete == false, "\(border)")
     }
@@ -173,7 +176,9 @@ import Testing
   }
 
   @Test(arguments: FormatVersion.allCases)
-  func aFrameMayBeLostWhileTheChunkTableIsThereAndOtherwiseCostsItsChunk(version: FormatVersion) throws {
+  func aFrameMayBeLostWhileTheChunkTableIsThereAndOtherwiseCostsItsChunk(version: FormatVersion)
+    throws
+  {
     let fixture = try SalvageFixture(version)
     for (number, entry) in fixture.chunks.enumerated() {
       for byte in [0, 5, 10, 24, 28, 32, 40, 44, 48, 52, 56, 60] {

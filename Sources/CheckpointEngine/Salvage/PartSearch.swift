@@ -9,7 +9,9 @@ extension ChunkFrame {
     let stored = bytes.halfWord(at: Self.checksumOffset)
     guard let version = versions.first(where: { $0.checksum(sealed) == stored }) else { return nil }
     let codec = CodecIdentifier(rawValue: bytes.halfWord(at: 4))
-    guard codec == .stored || codec == version.codec, bytes.halfWord(at: 56) == 0 else { return nil }
+    guard codec == .stored || codec == version.codec, bytes.halfWord(at: 56) == 0 else {
+      return nil
+    }
     let saveIdentifier = Identifier(
       high: bytes.word(at: 8).byteSwapped, low: bytes.word(at: 16).byteSwapped)
     self.init(
@@ -92,7 +94,9 @@ struct PartSearch {
     if frame.identity.chunk > 0 {
       let quotient = frame.rawOffset.quotientAndRemainder(dividingBy: UInt64(frame.identity.chunk))
       let size = Int(clamping: quotient.quotient)
-      if quotient.remainder == 0, ChunkGrid.isValidChunkByteCount(size) { tally.chunkByteCount = size }
+      if quotient.remainder == 0, ChunkGrid.isValidChunkByteCount(size) {
+        tally.chunkByteCount = size
+      }
     }
     tallies[identity] = tally
   }

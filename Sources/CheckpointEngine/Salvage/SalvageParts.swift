@@ -37,7 +37,9 @@ struct TrailerPart {
 
   init?(in file: DamagedFile, endingAt end: UInt64) {
     let byteCount = UInt64(Trailer.byteCount)
-    guard end >= byteCount, let bytes = file.bytes(byteCount, at: end - byteCount) else { return nil }
+    guard end >= byteCount, let bytes = file.bytes(byteCount, at: end - byteCount) else {
+      return nil
+    }
     // What it says itself: of a file that lost its beginning, it is more than there is.
     let stated = bytes.rawSpan.word(at: Trailer.sectionCountMax * Trailer.sectionByteCount + 8)
     for version in FormatVersion.allCases {

@@ -48,18 +48,23 @@ package struct Salvager: Sendable {
     let file = DamagedFile(try StoreDirectory.open(parent, on: device).openHeld(name))
     let writer = try CheckpointFileWriter(target, on: device, pool: pool)
     let source = try source(file, progress)
-    let index = SalvageIndex(source, in: file, pool: pool) { progress(.checking, $0, file.byteCount) }
+    let index = SalvageIndex(source, in: file, pool: pool) {
+      progress(.checking, $0, file.byteCount)
+    }
 
     var selection = SalvageSelection(index)
     var report = SalvageReport(
-      path: path, saveIdentifier: source.identity.identifier, formatVersion: source.identity.version)
+      path: path, saveIdentifier: source.identity.identifier, formatVersion: source.identity.version
+    )
     report.damagedParts = source.damagedParts
     report.tensors = selection.tensors
     report.areTablesLost = source.tensors == nil
     report.valueCount = source.metadata?.values.count
     report.unknownParts = source.unknownParts
     report.unreadableByteCount = file.unreadableByteCount
-    guard report.valueCount ?? 0 > 0 || report.tensors.contains(where: \.isRecovered) || report.isComplete
+    guard
+      report.valueCount ?? 0 > 0 || report.tensors.contains(where: \.isRecovered)
+        || report.isComplete
     else { return report }
 
     let header = try header(of: source, name: name, target: target)
@@ -75,7 +80,9 @@ package struct Salvager: Sendable {
     return report
   }
 
-  private func source(_ file: DamagedFile, _ progress: Progress) throws(CheckpointError) -> SalvageSource {
+  private func source(_ file: DamagedFile, _ progress: Progress) throws(CheckpointError)
+    -> SalvageSource
+  {
     var parts = try SalvageParts(reading: file)
     var tallies: [SaveIdentity: PartSearch.Tally] = [:]
     if !parts.areWhole {
@@ -102,7 +109,8 @@ package struct Salvager: Sendable {
     let header = CheckpointHeader(
       generation: source.start?.generation ?? stated?.generation ?? 1,
       saveIdentifier: makeIdentifier(), checkpointIdentifier: makeIdentifier(),
-      runIdentifier: old?.runIdentifier ?? makeIdentifier(), parentIdentifier: old?.parentIdentifier,
+      runIdentifier: old?.runIdentifier ?? makeIdentifier(),
+      parentIdentifier: old?.parentIdentifier,
       step: old?.step ?? stated?.step ?? 0, savedAt: old?.savedAt ?? device.timeSource.now(),
       supersededGeneration: old?.supersededGeneration ?? 0,
       chunkByteCount: old?.chunkByteCount

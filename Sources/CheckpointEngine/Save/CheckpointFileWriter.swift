@@ -31,7 +31,8 @@ package struct CheckpointFileWriter {
     self.pool = pool
     guard !["", ".", "..", "/"].contains(name), !isTaken else {
       throw CheckpointError(
-        .alreadyExists, "\(escaped(path)) is there already, and is not overwritten. Name a new file.",
+        .alreadyExists,
+        "\(escaped(path)) is there already, and is not overwritten. Name a new file.",
         at: CheckpointError.Location(path: path))
     }
   }
@@ -72,7 +73,8 @@ package struct CheckpointFileWriter {
       try write(TensorSink(pipeline, describe: describe))
       try output.requireSound()
       guard pipeline.isComplete else {
-        throw CheckpointError(.invalidState, "Fewer bytes came than were planned; nothing was written.")
+        throw CheckpointError(
+          .invalidState, "Fewer bytes came than were planned; nothing was written.")
       }
       try pipeline.finish()
       try output.appendIndex(of: blueprint, chunks: pipeline.chunks)
