@@ -35,6 +35,7 @@ package struct MountInfo: Hashable, Sendable {
   ///   - major: Of the device of the directory.
   ///   - minor: Likewise.
   ///   - path: The directory, absolute and without links.
+  /// - Returns: The mount, or nil if the device has none.
   package static func mount(
     in text: String, major: UInt32, minor: UInt32, path: String
   ) -> MountInfo? {

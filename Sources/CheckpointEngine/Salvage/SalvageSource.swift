@@ -15,13 +15,12 @@ struct SalvageSource {
   let metadata: Metadata?
   let damagedParts: [SalvageReport.Part]
 
-  /// Chooses which save the file is of, and collects what there is of it.
+  /// Chooses which save the file is of, and collects what there is of it; nil if there is nothing.
   ///
   /// - Parameters:
   ///   - parts: What was found.
   ///   - tallies: The frames that were found, where they were searched for.
   ///   - file: The file.
-  /// - Returns: nil if there is nothing of a checkpoint.
   init?(_ parts: SalvageParts, _ tallies: [SaveIdentity: PartSearch.Tally], in file: DamagedFile) {
     guard let identity = Self.identity(parts, tallies, file) else { return nil }
     self.identity = identity
