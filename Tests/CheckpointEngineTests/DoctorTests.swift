@@ -96,7 +96,7 @@ import Testing
     let disk = SimulatedDisk()
     let report = try FileSystemDoctor(on: disk.device).examine("/")
     #expect(report.probes.map(\.kind) == FileSystemReport.Probe.Kind.allCases)
-    #expect(report.probes.allSatisfy(\.isWorking), "\(report.probes)")
+    #expect(report.probes.filter { !$0.isWorking } == [])
     let left = disk.names(inDirectoryAt: "/") ?? []
     for name in left { #expect(disk.names(inDirectoryAt: "/" + name) == []) }
   }

@@ -17,6 +17,12 @@ package struct FileSystemReport: Hashable, Sendable {
     package var isWorking: Bool
     /// A sentence for a person.
     package var explanation: String
+
+    package init(kind: Kind, isWorking: Bool, explanation: String) {
+      self.kind = kind
+      self.isWorking = isWorking
+      self.explanation = explanation
+    }
   }
 
   package var path: String
