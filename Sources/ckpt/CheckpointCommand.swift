@@ -11,6 +11,7 @@ enum CheckpointCommand {
       commands: [
         ListCommand.command, PinCommand.pin, PinCommand.unpin,
         ShowCommand.command, DiffCommand.command, CatCommand.command, PruneCommand.command,
+        SalvageCommand.command, DoctorCommand.command,
       ]
     ).main()
   }
@@ -30,6 +31,13 @@ enum CheckpointCommand {
       show FILE        Show what is in it.
       diff A B         Compare the states of two.
       cat FILE TENSOR  Print the elements of a tensor.
+
+    With a file that is damaged:
+      salvage DAMAGED TARGET
+                       Copy what is intact of it into a new file.
+
+    With a directory that is to hold a store:
+      doctor DIR       Try what its file system does, and say what that is worth.
 
     'ckpt COMMAND --help' tells more, with an example. Names of tensors that could
     steer a terminal are shown with escapes.

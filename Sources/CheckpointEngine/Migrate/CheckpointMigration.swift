@@ -70,33 +70,21 @@ public struct CheckpointMigration {
   public func write(
     to path: String, progress: ((_ done: UInt64, _ of: UInt64) -> Void)? = nil
   ) throws -> MigrationResult {
-    let (parent, name) = StoreDirectory.split(path)
-    let directory = try StoreDirectory.open(parent, on: options.device)
-    try requireFree(name, in: directory)
-    let writer = MigrationWriter(directory, options, .sized(options.threads))
+    let place = try NewCheckpointFile(path, on: options.device)
+    try requireNoRival(of: place)
+    let writer = MigrationWriter(place.directory, options, .sized(options.threads))
     let made = try writer.make(self, progress: progress)
-    try made.file.publish(as: name, saveIdentifier: header.saveIdentifier)
-    try directory.syncPublished(name)
+    try place.publish(made.file, saveIdentifier: header.saveIdentifier)
     return MigrationResult(
       path: path, byteCount: made.byteCount, header: header, casts: made.casts)
   }
 
-  /// Nothing has the name, and nothing in the same store is the same checkpoint: resuming could not tell
-  /// which one is meant.
-  private func requireFree(
-    _ name: String, in directory: StoreDirectory
-  ) throws(CheckpointError) {
-    let path = directory.path(of: name)
-    let location = CheckpointError.Location(path: path)
-    do {
-      _ = try directory.backend.status(name, in: directory.descriptor)
-      throw CheckpointError(
-        .alreadyExists, "\(escaped(path)) exists, and nothing is overwritten. Name another file.",
-        at: location)
-    } catch let error as CheckpointError {
-      throw error
-    } catch {}
-    guard case .checkpoint? = CheckpointName(name) else { return }
+  /// Nothing in the same store is the same checkpoint: resuming could not tell which one is meant.
+  private func requireNoRival(of place: NewCheckpointFile) throws(CheckpointError) {
+    guard case .checkpoint? = CheckpointName(place.name) else { return }
+    let (directory, location) = (
+      place.directory, CheckpointError.Location(path: place.directory.path(of: place.name))
+    )
     let rival = try StoreListing(directory).candidates.first {
       $0.header?.generation == header.generation
     }

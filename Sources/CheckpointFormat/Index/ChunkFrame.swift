@@ -26,6 +26,18 @@ package struct ChunkIdentity: Hashable, Sendable {
     self.rawByteCount = rawByteCount
   }
 
+  /// For who has no header: an identity put together from its parts.
+  package init(
+    formatVersion: FormatVersion, saveIdentifier: Identifier, tensor: UInt32, chunk: UInt32,
+    rawByteCount: UInt32
+  ) {
+    self.formatVersion = formatVersion
+    self.saveIdentifier = saveIdentifier
+    self.tensor = tensor
+    self.chunk = chunk
+    self.rawByteCount = rawByteCount
+  }
+
   /// The checksum of `bytes` as the content of this chunk.
   package func checksum(of bytes: RawSpan) -> UInt32 {
     #if Mutants
