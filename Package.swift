@@ -120,7 +120,7 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify", "ckpt-migrate",
+        "CheckpointEngine", "CheckpointTesting", "train-lm", "ckpt-verify", "ckpt-migrate", "ckpt",
         "store-driver",
         "corruption-soak",
       ]),

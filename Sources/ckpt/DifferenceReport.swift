@@ -120,16 +120,34 @@ struct DifferenceReport {
   }
 
   private func values(_ values: [CheckpointDifference.Value]) -> [String] {
-    var table = TextTable([.left, .left])
-    let names = values.map { value in
-      let name = value.name.isEmpty ? "(whole state)" : escaped(value.name)
-      return value.domain == .stateVersion ? "version of " + name : name
-    }
-    let width = names.map(\.displayWidth).max() ?? 0
+    let rows = values.flatMap(Self.rows)
+    let width = rows.map(\.name.displayWidth).max() ?? 0
     // Room for both sides and what stands between them.
     let room = StandardStreams.outputColumnCount.map { max(16, ($0 - width - 18) / 2) }
-    for (name, value) in zip(names, values) { table.append([name, Self.text(value.value, room)]) }
+    var table = TextTable([.left, .left])
+    for row in rows { table.append([row.name, Self.text(row.value, room)]) }
     return table.lines
+  }
+
+  /// A value by its name; of two JSON objects each member that differs.
+  private static func rows(
+    _ value: CheckpointDifference.Value
+  ) -> [(name: String, value: CheckpointDifference.Pair<MetadataValue>)] {
+    var name = value.name.isEmpty ? "(whole state)" : escaped(value.name)
+    if value.domain == .stateVersion { name = "version of " + name }
+    guard case (.json(let one), .json(let other))? = value.value.both,
+      let left = JSONMembers(one), let right = JSONMembers(other)
+    else { return [(name, value.value)] }
+    let members = left.differences(from: right).map { member in
+      (
+        name: "\(name).\(escaped(member.name))",
+        value: CheckpointDifference.Pair(
+          left: member.left.map { MetadataValue.json($0) },
+          right: member.right.map { MetadataValue.json($0) })
+      )
+    }
+    // Two texts may stand for one object.
+    return members.isEmpty ? [(name, value.value)] : members
   }
 
   /// Both sides, each cut to `room` columns.

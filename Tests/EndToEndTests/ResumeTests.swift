@@ -57,6 +57,33 @@ struct ResumeTests {
     }
   }
 
+  /// Runs ckpt diff.
+  private func diff(_ arguments: String...) throws -> TrainingProgram.Result {
+    try TrainingProgram.run("ckpt", ["diff"] + arguments)
+  }
+
+  @Test func diffTellsARunThatWasInterruptedFromNoOther() throws {
+    let (whole, killed) = (try TrainingProgram(), try TrainingProgram())
+    defer { [whole, killed].forEach { $0.remove() } }
+    #expect(try whole.train(["--max_steps", "60"]).status == 0)
+    // Killed in the middle, again and again, until it comes to its end.
+    for _ in 1...100 {
+      let arguments = ["--max_steps", "60", "--resume_from_checkpoint"]
+      let result = try killed.train(arguments, killedAfter: 0.1 * TrainingProgram.patience)
+      if !result.wasKilled { break }
+    }
+    #expect(try killed.train(["--max_steps", "60", "--resume_from_checkpoint"]).status == 0)
+    let last = try #require(whole.checkpoints().last)
+    let same = try diff("--exact", whole.path(last), killed.store)
+    #expect(same.status == 0, "\(same.output)\(same.errors)")
+    #expect(same.output.contains("are the same, bit for bit: step 60"))
+    let other = try diff("--exact", whole.path(whole.checkpoints()[3]), killed.store)
+    #expect(other.status == 1)
+    #expect(other.output.contains("model/tok_embd.weight") && other.output.contains("40 -> 60"))
+    let measured = try diff(whole.path(whole.checkpoints()[3]), killed.store)
+    #expect(measured.status == 1 && measured.output.contains("max ulp"))
+  }
+
   @Test func anyNumberOfThreadsGivesTheSameBits() throws {
     let digests = try ["1", "2", "5"].map { threads in
       let program = try TrainingProgram()

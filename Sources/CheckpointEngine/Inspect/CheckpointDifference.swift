@@ -11,6 +11,11 @@ package struct CheckpointDifference: Sendable {
   package struct Pair<Value: Sendable>: Sendable {
     package let left: Value?
     package let right: Value?
+
+    package init(left: Value?, right: Value?) {
+      self.left = left
+      self.right = right
+    }
   }
 
   /// A tensor that is not the same on both sides.
