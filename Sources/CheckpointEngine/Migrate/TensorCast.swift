@@ -105,8 +105,19 @@ package struct TensorCast {
             "element \(first + UInt64(index)), \(Self.text(number)), does not fit \(self.target.name)"
         )
       }
-      for byte in 0..<size {
-        unsafe target[index * size + byte] = UInt8(truncatingIfNeeded: bits >> (8 * UInt64(byte)))
+      // SAFETY: the target has room for as many elements, checked above.
+      let place = index * size
+      switch size {
+      case 1:
+        unsafe target.storeBytes(
+          of: UInt8(truncatingIfNeeded: bits), toByteOffset: place, as: UInt8.self)
+      case 2:
+        unsafe target.storeBytes(
+          of: UInt16(truncatingIfNeeded: bits).littleEndian, toByteOffset: place, as: UInt16.self)
+      case 4:
+        unsafe target.storeBytes(
+          of: UInt32(truncatingIfNeeded: bits).littleEndian, toByteOffset: place, as: UInt32.self)
+      default: unsafe target.storeBytes(of: bits.littleEndian, toByteOffset: place, as: UInt64.self)
       }
     }
   }
@@ -128,13 +139,29 @@ package struct TensorCast {
     }
   }
 
-  private func load(_ bytes: RawSpan, _ offset: Int) -> Number {
-    var bits: UInt64 = 0
-    for byte in 0..<source.byteCount {
-      // SAFETY: the element lies within the bytes, whose number was divided by its width.
-      let value = unsafe bytes.unsafeLoad(fromByteOffset: offset + byte, as: UInt8.self)
-      bits |= UInt64(value) << (8 * UInt64(byte))
+  /// The bits of an element, in one load.
+  @inline(__always)
+  private func littleEndian(_ bytes: RawSpan, _ offset: Int) -> UInt64 {
+    // SAFETY: the element lies within the bytes, whose number was divided by its width.
+    switch source.byteCount {
+    case 1: UInt64(unsafe bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self))
+    case 2:
+      UInt64(
+        UInt16(
+          littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self)))
+    case 4:
+      UInt64(
+        UInt32(
+          littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)))
+    default:
+      UInt64(
+        littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
+  }
+
+  @inline(__always)
+  private func load(_ bytes: RawSpan, _ offset: Int) -> Number {
+    let bits = littleEndian(bytes, offset)
     return switch source {
     case .bool: .unsigned(bits == 0 ? 0 : 1)
     case .uint8, .uint16, .uint32, .uint64: .unsigned(bits)
