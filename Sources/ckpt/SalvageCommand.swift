@@ -26,6 +26,7 @@ enum SalvageCommand {
       StandardStreams.writeOutput(text)
     }
     StandardStreams.writeError("ckpt salvage: " + SalvageText.summary(report))
+    for text in SalvageText.advice(report) { StandardStreams.writeError(text) }
     return report.isComplete ? .success : .failure
   }
 
@@ -100,6 +101,18 @@ private enum SalvageText {
     return "\(count)\(values) are in \(escaped(target)); \(losses)."
   }
 
+  /// What to do next.
+  static func advice(_ report: SalvageReport) -> [String] {
+    guard let target = report.target else {
+      return ["Go back to an older checkpoint: of the tensors nothing is left in this file."]
+    }
+    guard !report.isComplete else { return ["'ckpt show \(escaped(target))' shows what is in it."] }
+    return [
+      "'ckpt show \(escaped(target))' shows what is in it. It is marked unhealthy: go on from",
+      "an older checkpoint if there is one, or begin a new run from these tensors.",
+    ]
+  }
+
   static func json(_ report: SalvageReport) -> [String] {
     report.tensors.map { tensor in
       JSONValue.object([
@@ -134,6 +147,7 @@ private enum SalvageText {
       ("damaged_parts", .array(report.damagedParts.map { .string($0.rawValue) })),
       ("losses", .array(report.losses.map { .string($0) })),
       ("unreadable_bytes", .uint(report.unreadableByteCount)),
+      ("reading_cut_short", .bool(report.isReadingCutShort)),
     ])
   }
 }

@@ -43,6 +43,9 @@ import Testing
     // Not /data/x, whose device is another; of two at one place the one that covers the other.
     #expect(mount(text, "/data/x/y")?.options.last == "second")
     #expect(mount(text, "/database")?.mountPoint == "/")
+    // The one that leads farthest, wherever its line is.
+    let lines = text.split(separator: "\n").reversed().joined(separator: "\n")
+    #expect(mount(lines, "/data/x/y")?.options.last == "first")
     #expect(MountInfo.mount(in: text, major: 9, minor: 9, path: "/") == nil)
   }
 
@@ -102,8 +105,9 @@ import Testing
   }
 
   @Test func aMissingDirectoryCannotBeTold() {
-    #expect(
-      errorCode { _ = try FileSystemDoctor(on: SimulatedDisk().device).examine("/none") }
-        == .notFound)
+    let error = #expect(throws: CheckpointError.self) {
+      try FileSystemDoctor(on: SimulatedDisk().device).examine("/none")
+    }
+    #expect(error?.code == .notFound && error?.message.contains("mkdir -p") == true)
   }
 }

@@ -90,11 +90,38 @@ import Testing
     let result = try fixture.salvage(bytes, threads: 2)
     if hasTable {
       try fixture.requireRecovered(fixture.state.tensors, result, "flooded")
+      #expect(result?.report.isReadingCutShort == false)
     } else {
       // What is made up does not verify, and costs the file's own chunks nothing.
       #expect(result?.report.tensors.filter(\.isRecovered).count == 20)
       #expect(result?.report.lostTensorCount ?? 0 > 0)
+      #expect(result?.report.isReadingCutShort == true)
     }
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func chunksBehindAFloodThatSpendsTheBudgetAreToldToBeLost() throws {
+    let fixture = try SalvageFixture(.v2)
+    var bytes = fixture.damaging(["front table", "trailer"])
+    let count = 4000
+    // Ever smaller ones, so that in the end no chunk of 64 bytes or more may be read.
+    let flood = (0..<count).flatMap { number in
+      frame(fixture, like: fixture.chunks[0]) {
+        $0.identity.tensor = UInt32(number) + 1000
+        $0.identity.chunk = 0
+        $0.identity.rawByteCount = UInt32(count - number) * 64
+        $0.storedByteCount = $0.identity.rawByteCount
+        $0.rawChecksum = $0.storedChecksum
+      }
+    }
+    bytes.insert(contentsOf: flood, at: Int(fixture.chunks[0].frameOffset))
+    bytes += [UInt8](repeating: 0, count: count * 64)  // what they claim must be there
+    let report = try #require(try fixture.salvage(bytes)?.report)
+    // The numbers of the flood have four digits.
+    let own = report.tensors.filter { $0.descriptor.name.utf8.count < "salvaged/1000".utf8.count }
+    #expect(own.contains { !$0.isRecovered }, "the flood cost chunks of the file's own")
+    #expect(report.isReadingCutShort && !report.isComplete)
+    #expect(report.losses.contains { $0.contains("not looked at") })
   }
 
   @Test(arguments: FormatVersion.allCases)

@@ -41,7 +41,10 @@ struct RescueToolTests {
       let target = store.directory + "/rescued"
       let result = try ckpt("salvage", store.path, target, "--json")
       #expect(result.status == 1, "\(result)")
+      #expect(result.error.contains("'ckpt show \(target)'"), "what to do next is said")
+      #expect(result.error.contains("It is marked unhealthy"))
       let objects = try objects(result)
+      try #require(objects.count == 4, "\(result)")
       #expect(objects.compactMap { $0["recovered"] as? Bool } == [true, false, true])
       #expect(objects[1]["lost_ranges"] as? [[Int]] == [[65_536, 131_072]])
       let parts = objects[3]["damaged_parts"] as? [String]
@@ -66,6 +69,9 @@ struct RescueToolTests {
       try store.edit(store.path) { $0 = [UInt8](repeating: 1, count: 100_000) }
       let nothing = try ckpt("salvage", store.path, target)
       #expect(nothing.status == 1 && nothing.error.contains("There is nothing of a checkpoint"))
+      #expect(nothing.error.contains("'ckpt ls \(store.directory)'"), "what to do next is said")
+      try store.edit(store.path) { $0 = [] }
+      #expect(try ckpt("salvage", store.path, target).error.contains("the file is empty"))
       #expect(!FileManager.default.fileExists(atPath: target))
     }
   }

@@ -18,7 +18,7 @@ package struct FileSystemDoctor {
   /// - Throws: ``CheckpointError`` if the directory is not there, or nothing may be made in it for another
   ///   reason than that the file system is read-only.
   package func examine(_ path: String) throws(CheckpointError) -> FileSystemReport {
-    let directory = try StoreDirectory.open(path, on: device)
+    let directory = try open(path)
     var report = FileSystemReport(path: path)
     FileSystemFacts.add(to: &report, directory.descriptor.rawValue)
     report.availableByteCount =
@@ -30,7 +30,7 @@ package struct FileSystemDoctor {
     do {
       try device.backend.makeDirectory(name, permissions: 0o700)
     } catch {
-      throw CheckpointError(writing: name, error)
+      throw Self.refusal(path, error)
     }
     defer { FileSystemFacts.removeDirectory(name) }
     let trial = try StoreDirectory.open(name, on: device)
@@ -42,6 +42,28 @@ package struct FileSystemDoctor {
     report.probes = Trial(device.backend, trial.descriptor).run()
     report.syncNanoseconds = syncTime(in: trial.descriptor)
     return report
+  }
+
+  private func open(_ path: String) throws(CheckpointError) -> StoreDirectory {
+    do {
+      return try StoreDirectory.open(path, on: device)
+    } catch {
+      guard error.code == .notFound else { throw error }
+      throw CheckpointError(
+        .notFound,
+        "There is no directory \(escaped(path)). Make it first (mkdir -p), or name the one above it: "
+          + "what is found holds for all of a file system.",
+        at: error.location, systemCall: error.systemCall, errno: error.errno)
+    }
+  }
+
+  /// Nothing can be tried in a directory.
+  private static func refusal(_ path: String, _ error: StorageError) -> CheckpointError {
+    CheckpointError(
+      CheckpointError.writingCode(error.errno).0,
+      "Nothing can be made in \(escaped(path)): \(CheckpointError.sentence(error)). Try it as the user who "
+        + "trains, or name a directory of that user's on the same file system.",
+      at: CheckpointError.Location(path: path), systemCall: error.call.rawValue, errno: error.errno)
   }
 
   /// The median time of an fsync behind a write of a few bytes.

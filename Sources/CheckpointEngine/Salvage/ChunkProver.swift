@@ -20,7 +20,10 @@ final class ChunkProver {
   /// Chunks of a file do not overlap, so that once the length of the file is enough; frames that somebody
   /// made up could have the same bytes read a million times.
   private var budget: UInt64
-  private(set) var isBudgetSpent = false
+  private var isBudgetSpent = false
+
+  /// Whether a place is empty and some that claimed one were not read.
+  var isReadingCutShort: Bool { isBudgetSpent && proven.contains { $0 == nil } }
 
   private static let waitingByteCountMax: UInt64 = 32 << 20
   private static let waitingCountMax = 4096

@@ -16,7 +16,8 @@ struct SalvageIndex {
   }
 
   var tensors: [Tensor] = []
-  private(set) var isBudgetSpent = false
+  /// Whether chunks that are missing were not looked at.
+  private(set) var isReadingCutShort = false
 
   /// Searches for the chunks.
   init(
@@ -54,7 +55,7 @@ struct SalvageIndex {
       }
       prover.flush()
     }
-    isBudgetSpent = prover.isBudgetSpent
+    isReadingCutShort = prover.isReadingCutShort
     tensors = entries.indices.map { number in
       let entry = entries[number]
       let chunks = entry.firstChunk..<entry.firstChunk + entry.chunkCount
@@ -85,7 +86,7 @@ struct SalvageIndex {
     for row in source.rows { offer(row) }
     Self.forEachFrame(in: file, of: source.identity, progress, offer)
     prover.flush()
-    isBudgetSpent = prover.isBudgetSpent
+    isReadingCutShort = prover.isReadingCutShort
     var chunks: [UInt32: [(chunk: UInt32, entry: ChunkEntry?)]] = [:]
     for (key, slot) in slots.sorted(by: { $0.key < $1.key }) {
       chunks[UInt32(key >> 32), default: []].append(

@@ -49,6 +49,8 @@ package struct SalvageReport: Sendable {
   package var unknownParts: [String] = []
   /// Bytes that the system did not give while frames were searched for.
   package var unreadableByteCount: UInt64 = 0
+  /// Whether chunks stayed unexamined since frames that overlap had used up what may be read.
+  package var isReadingCutShort = false
   /// The header of the new file.
   package var header: CheckpointHeader?
 
@@ -71,6 +73,9 @@ package struct SalvageReport: Sendable {
     if lostTensorCount > 0 { losses.append("\(lostTensorCount) of \(tensors.count) tensors") }
     if valueCount == nil { losses.append("all values") }
     if damagedParts.contains(.header) { losses.append("step and place in the run") }
+    if isReadingCutShort {
+      losses.append("chunks that were not looked at, since too many frames claim the same bytes")
+    }
     return losses + unknownParts
   }
 }

@@ -62,6 +62,7 @@ package struct Salvager: Sendable {
     report.valueCount = source.metadata?.values.count
     report.unknownParts = source.unknownParts
     report.unreadableByteCount = file.unreadableByteCount
+    report.isReadingCutShort = index.isReadingCutShort
     guard
       report.valueCount ?? 0 > 0 || report.tensors.contains(where: \.isRecovered)
         || report.isComplete
@@ -93,10 +94,15 @@ package struct Salvager: Sendable {
     }
     if let source = SalvageSource(parts, tallies, in: file) { return source }
     let path = file.file.path
+    let reason =
+      file.byteCount == 0
+      ? "the file is empty"
+      : "no header, no table, no trailer and no frame of format versions 1 to "
+        + "\(FormatVersion.current.rawValue) whose checksum fits"
     throw CheckpointError(
       .corrupted,
-      "There is nothing of a checkpoint in \(escaped(path)): no header, no table, no trailer and no frame "
-        + "of format versions 1 to \(FormatVersion.current.rawValue) whose checksum fits.",
+      "There is nothing of a checkpoint in \(escaped(path)): \(reason). "
+        + "'ckpt ls \(escaped(StoreDirectory.split(path).directory))' shows what else is there.",
       at: CheckpointError.Location(path: path))
   }
 
