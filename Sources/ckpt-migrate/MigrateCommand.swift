@@ -66,9 +66,9 @@ enum MigrateCommand {
     usage: ckpt-migrate SOURCE DESTINATION [options] [steps]
            ckpt-migrate --in-store DIR [options] [steps]
 
-    The result is written beside its place, read again and compared with the source
-    byte for byte, and only then named. It keeps the identifiers, the step and the
-    lineage, and records what was done to it.
+    The result is written beside its place, read again and compared with its source,
+    and only then named. It keeps the identifiers, the step, the lineage and the
+    mode, and records what was done to it. Run it as the user who owns the files.
 
       --to VERSION     Format version of the result, 1 or 2; by default \(FormatVersion.current.rawValue).
       --in-store DIR   Migrate every checkpoint of a store, oldest first; each new
@@ -89,7 +89,8 @@ enum MigrateCommand {
     Steps are done in the order in which they stand; names are those of 'ckpt show',
     and where a * is allowed, it stands for anything but /, and ** for that too.
       --rename OLD=NEW          a tensor, a value, or a scope with all that is in it
-      --cast NAME=DTYPE         convert elements, * allowed; too large is an error
+      --cast NAME=DTYPE         convert elements; too large is an error; with *,
+                                of all floats that match
       --drop NAME               remove, * allowed
       --reshape NAME=2x3        another shape with as many elements
       --split NAME=A,B,C[@AXIS] equal parts along an axis, 0 by default

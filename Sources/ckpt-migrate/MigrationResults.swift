@@ -71,16 +71,22 @@ struct MigrationResults {
     note("The steps lose something, so the originals must be kept: add --keep-originals DIR.")
   }
 
-  /// What room there is.
-  func space(needed: UInt64, in directory: String) {
+  /// What room there is, for the new files or for something else.
+  func space(needed: UInt64, in directory: String, for what: String? = nil) {
     let free = (try? StoreDirectory.open(directory, on: .posix))?.availableByteCount
     if asJSON {
       return print(
-        "space", [("needed", .uint(needed)), ("free", free.map { .uint($0) } ?? .null)])
+        "space",
+        [
+          ("needed", .uint(needed)), ("free", free.map { .uint($0) } ?? .null),
+          ("path", .string(directory)),
+        ])
     }
     let rest = free.map { ", and \(Readable.size($0)) are free" } ?? ""
+    let subject = what.map { "For \($0) \(Readable.size(needed)) are needed" }
     StandardStreams.writeOutput(
-      "Needs at most \(Readable.size(needed))\(rest). Nothing was written.")
+      (subject ?? "Needs at most \(Readable.size(needed))") + rest + ".")
+    if what == nil { StandardStreams.writeOutput("Nothing was written.") }
   }
 
   // MARK: Results

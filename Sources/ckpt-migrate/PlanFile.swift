@@ -54,7 +54,8 @@ struct PlanFile: Decodable {
   func stateSteps() throws(UsageError) -> [StateStep] {
     var result: [StateStep] = []
     for (number, step) in (steps ?? []).enumerated() {
-      result.append(try step.stateStep(number + 1))
+      result += StepOptions.looking(
+        try step.stateStep(number + 1), for: step.name ?? "", step.step)
     }
     return result
   }

@@ -11,7 +11,7 @@ enum StepOptions {
   static func steps(_ options: OptionParser) throws(UsageError) -> [StateStep] {
     var steps: [StateStep] = []
     for (name, value) in options.inOrder where kinds[name] != nil {
-      steps.append(try step(name, value ?? ""))
+      steps += Self.looking(try step(name, value ?? ""), for: value ?? "", name)
     }
     return steps
   }
@@ -59,6 +59,14 @@ enum StepOptions {
       }
       return .merge(list.split(separator: ",").map(String.init), into: parts[0], axis: axis)
     }
+  }
+
+  /// A step with a pattern, behind one that refuses a state in which nothing matches.
+  static func looking(_ step: StateStep, for pattern: String, _ kind: String) -> [StateStep] {
+    var name = pattern[...]
+    if kind == "cast", let equals = name.lastIndex(of: "=") { name = name[..<equals] }
+    guard ["cast", "drop"].contains(kind), name.contains("*") else { return [step] }
+    return [.require(.matching(String(name))), step]
   }
 
   static func dtype(_ name: String, _ place: String) throws(UsageError) -> DType {

@@ -48,17 +48,25 @@ struct StoreRun {
   private func showPlan(_ items: [StoreMigrationItem]) -> ExitStatus {
     results.steps(plan)
     var needed: UInt64 = 0
+    var kept: UInt64 = 0
+    var isLossy = false
     var worst = ExitStatus.success
     for item in items {
       results.plan(item)
       switch item.action {
       case .migrate(let byteCountMax, let losses):
         needed = max(needed, byteCountMax)
-        if !losses.isEmpty, originals == nil { results.needsOriginals() }
+        kept += item.entry.byteCount
+        isLossy = isLossy || !losses.isEmpty
       case .stays(let error): worst = MigrationResults.worse(worst, MigrationResults.status(error))
       case .isDone: break
       }
     }
+    if isLossy, originals == nil {
+      results.needsOriginals()
+      worst = MigrationResults.worse(worst, .failure)
+    }
+    if let originals { results.space(needed: kept, in: originals, for: "the originals") }
     // One at a time: the old file is given up when the new one has its name.
     results.space(needed: needed, in: path)
     return results.status(worst)

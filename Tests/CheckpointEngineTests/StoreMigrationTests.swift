@@ -59,7 +59,8 @@ import Testing
       let isMigrated = old.role != .damaged
       header.formatVersion = isMigrated ? .v2 : .v1
       if isMigrated {
-        header.saveIdentifier = Self.plan.saveIdentifier(after: header.saveIdentifier)
+        header.saveIdentifier = Self.plan.saveIdentifier(
+          after: header.saveIdentifier, by: header.writer)
       }
       #expect(new.header == header)
     }

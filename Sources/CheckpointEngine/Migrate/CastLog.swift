@@ -42,7 +42,13 @@ extension CastReport {
 
 /// Collects what casts do while a state is read; used by one thread.
 final class CastLog {
-  private var reports: [StateName: CastReport] = [:]
+  private struct Key: Hashable {
+    let name: StateName
+    let source: DType
+    let target: DType
+  }
+
+  private var reports: [Key: CastReport] = [:]
 
   /// In the order of the names.
   var all: [CastReport] {
@@ -53,9 +59,9 @@ final class CastLog {
   func note(_ tensor: TensorSource, _ before: RawSpan, _ after: RawSpan) {
     guard case .cast(let source) = tensor.origin else { return }
     let (from, to) = (source.descriptor.dtype, tensor.descriptor.dtype)
-    let name = StateName(tensor.descriptor.name)
+    let key = Key(name: StateName(tensor.descriptor.name), source: from, target: to)
     var report =
-      reports[name] ?? CastReport(name: name.text, source: from, target: to)
+      reports[key] ?? CastReport(name: key.name.text, source: from, target: to)
     let (old, new) = (TensorCast(from: from, to: .float64), TensorCast(from: to, to: .float64))
     report.elementCount += UInt64(before.byteCount / from.byteCount)
     for index in 0..<before.byteCount / from.byteCount {
@@ -69,11 +75,11 @@ final class CastLog {
         let range = report.range ?? value...value
         report.range = min(range.lowerBound, value)...max(range.upperBound, value)
       }
-      guard result != value else { continue }
+      guard !old.isExactly(result, of: before, at: index) else { continue }
       report.roundedCount += 1
       if result == 0 { report.vanishedCount += 1 }
       report.errorMax = max(report.errorMax, abs(result - value))
     }
-    reports[name] = report
+    reports[key] = report
   }
 }

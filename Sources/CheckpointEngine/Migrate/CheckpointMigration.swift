@@ -37,7 +37,13 @@ public struct CheckpointMigration {
     state = try MigratedState(plan, of: reader)
     var header = reader.header
     header.formatVersion = plan.formatVersion
-    header.saveIdentifier = plan.saveIdentifier(after: header.saveIdentifier)
+    if plan.isTellable {
+      header.saveIdentifier = plan.saveIdentifier(
+        after: header.saveIdentifier, by: options.writer)
+    } else {
+      let bits = options.device.randomBits()
+      header.saveIdentifier = Identifier(high: bits.0, low: bits.1)
+    }
     header.writer = options.writer
     self.header = header
     byteCountMax = try FileBlueprint.byteCountMax(
@@ -72,6 +78,7 @@ public struct CheckpointMigration {
   ) throws -> MigrationResult {
     let place = try NewCheckpointFile(path, on: options.device)
     try requireNoRival(of: place)
+    place.sweep()
     let writer = MigrationWriter(place.directory, options, .sized(options.threads))
     let made = try writer.make(self, progress: progress)
     try place.publish(made.file, saveIdentifier: header.saveIdentifier)

@@ -87,6 +87,13 @@ extension CheckpointStore {
     completion: ((_ entry: StoreEntry, MigrationResult) -> Void)? = nil
   ) throws -> [StoreMigrationItem] {
     try requireWritable()
+    guard plan.isTellable else {
+      throw CheckpointError(
+        .invalidState,
+        "A store cannot be migrated by steps with functions of their own: nothing would tell which files "
+          + "they were applied to. Migrate single files to a new place.",
+        at: CheckpointError.Location(path: path))
+    }
     var items = try migrationItems(plan)
     try requireNothingLost(items, keepsOriginals: directory != nil)
     let originals = try directory.map { try OriginalsDirectory($0, beside: self) }
@@ -106,7 +113,10 @@ extension CheckpointStore {
           MigrationResult(
             path: entry.path, byteCount: made.byteCount, header: migration.header,
             casts: made.casts))
-      } catch let error as CheckpointError where Self.isPassedOver(error) {
+      } catch let error as CheckpointError
+        where Self.isPassedOver(error) && error.location?.path == entry.path
+      {
+        // Of the file itself: what is wrong with the new one, or with a kept one, stops everything.
         items[number] = StoreMigrationItem(entry: entry, action: .stays(error))
       }
     }

@@ -30,12 +30,12 @@ struct MigratedState {
     var owners: [TieKey: Int] = [:]
     for tensor in Self.ordered(table) {
       let key = TieKey(tensor)
-      let owner = key.flatMap { owners[$0] }
+      let owner = owners[key]
       try save.append(
         keepingName: SavePlan.Entry(descriptor: tensor.descriptor, aliasOf: owner))
       guard owner == nil else { continue }
       let number = save.entries.count - 1
-      if let key { owners[key] = number }
+      owners[key] = number
       parts.append(
         Part(
           source: tensor, number: number,
@@ -96,21 +96,23 @@ struct MigratedState {
   }
 }
 
-/// What tied tensors have in common: they are the same tensor of the file, and went the same way since.
+/// What tied tensors have in common: they are the same tensor of the file, or of a step, and went the same
+/// way since.
 private struct TieKey: Hashable {
-  let number: Int
+  let number: Int?
+  let token: ObjectIdentifier?
   let dtypes: [DType]
   let shape: [Int]
 
-  init?(_ tensor: TensorSource) {
-    guard let number = tensor.savedNumber else { return nil }
-    self.number = number
+  init(_ tensor: TensorSource) {
+    var root = tensor
     var dtypes = [tensor.descriptor.dtype]
-    var origin = tensor.origin
-    while case .cast(let source) = origin {
+    while case .cast(let source) = root.origin {
       dtypes.append(source.descriptor.dtype)
-      origin = source.origin
+      root = source
     }
+    number = root.savedNumber
+    token = root.token.map { ObjectIdentifier($0) }
     self.dtypes = dtypes
     shape = tensor.descriptor.shape
   }

@@ -19,11 +19,18 @@ public struct MigrationPlan: Sendable, CustomStringConvertible {
       .joined(separator: "\n")
   }
 
-  /// Tells plans apart: two that do the same in the same words have the same.
-  package var fingerprint: Identifier {
+  /// Whether what the steps do follows from what is said of them, and not from functions.
+  package var isTellable: Bool { steps.allSatisfy { $0.identity != nil } }
+
+  /// Tells plans apart: two that do the same by the same steps have the same.
+  package var fingerprint: Identifier { Self.hash(of: "\(formatVersion.rawValue)" + identities) }
+
+  private var identities: String { steps.map { "\n" + ($0.identity ?? $0.description) }.joined() }
+
+  private static func hash(of text: String) -> Identifier {
     // FNV-1a of Fowler, Noll and Vo, twice: nobody gains from two plans that collide.
     func hash(from basis: UInt64) -> UInt64 {
-      description.utf8.reduce(basis) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+      text.utf8.reduce(basis) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
     return Identifier(
       high: hash(from: 0xCBF2_9CE4_8422_2325), low: hash(from: 0x9E37_79B9_7F4A_7C15))
@@ -31,11 +38,11 @@ public struct MigrationPlan: Sendable, CustomStringConvertible {
 
   /// The save identifier of what this plan makes of a file.
   ///
-  /// It follows from the file's own, so that copies stay copies of each other, and a migration that was
-  /// cut off and done again comes to the same bytes. Two files that differ have two, since every step
-  /// here can be undone.
-  package func saveIdentifier(after source: Identifier) -> Identifier {
-    let key = fingerprint
+  /// It follows from the file's own and the writer, so that copies stay copies of each other, and a migration that
+  /// was cut off and done again comes to the same bytes. Two files that differ have two, since every step here can
+  /// be undone.
+  package func saveIdentifier(after source: Identifier, by writer: String) -> Identifier {
+    let key = Self.hash(of: writer + "\n\(formatVersion.rawValue)" + identities)
     var (high, low) = (source.high ^ key.high, source.low ^ key.low)
     for _ in 0..<2 {
       low ^= Self.mixed(high)

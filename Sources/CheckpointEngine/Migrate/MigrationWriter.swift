@@ -11,6 +11,8 @@ struct MigrationWriter {
   /// A migrated file that is whole, durable and right, and has no name yet.
   struct Made {
     let file: TemporaryFile
+    /// Holds the file until it has its name.
+    let reader: CheckpointReader
     let byteCount: UInt64
     let casts: [CastReport]
   }
@@ -55,8 +57,9 @@ struct MigrationWriter {
         }
       }
     }
+    let reader: CheckpointReader
     do {
-      let reader = try CheckpointReader(temporary.reopened(), limits: options.limits, pool: pool)
+      reader = try CheckpointReader(temporary.reopened(), limits: options.limits, pool: pool)
       try check(reader, migration) { done, of in
         let share = Double(done) / Double(max(of, 1))
         progress?(total / 2 + UInt64(Double(total / 2) * share), total)
@@ -65,7 +68,7 @@ struct MigrationWriter {
       temporary.abandon()
       throw error
     }
-    return Made(file: temporary, byteCount: sample.fileByteCount, casts: log.all)
+    return Made(file: temporary, reader: reader, byteCount: sample.fileByteCount, casts: log.all)
   }
 
   /// The ranges in which a tensor is read; what a function makes is made once.

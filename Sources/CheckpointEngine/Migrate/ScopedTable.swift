@@ -35,7 +35,7 @@ struct ScopedTable {
       guard size >= 0, size <= rest else { rest = -1; break }
       rest -= size
     }
-    guard sizes.count == parts.count, rest == 0 else {
+    guard sizes.count == parts.count, rest == 0, !parts.isEmpty else {
       throw failure(
         "\(shape[axis]) along axis \(axis) cannot be \(parts.count) parts of "
           + (sizes.isEmpty ? "equal length" : "the lengths \(sizes)"))
@@ -47,9 +47,8 @@ struct ScopedTable {
       var partShape = shape
       partShape[axis] = size
       replace(
-        TensorSource(
-          descriptor(part, whole.descriptor.dtype, partShape),
-          .slice(whole, axis: axis, start: start)))
+        whole.sliced(
+          descriptor(part, whole.descriptor.dtype, partShape), axis: axis, start: start))
       start += size
     }
   }
@@ -59,10 +58,14 @@ struct ScopedTable {
   ) throws(CheckpointError) {
     var sources: [TensorSource] = []
     for part in parts { sources.append(try tensor(part)) }
+    guard Set(parts.map { StateName($0) }).count == parts.count else {
+      throw failure("a part stands twice among \(parts)")
+    }
     guard let first = sources.first?.descriptor, axis >= 0, axis < first.shape.count else {
       throw failure("there is no axis \(axis) to join along")
     }
     var shape = first.shape
+    var isLengthNoted = false
     shape[axis] = 0
     for part in sources {
       var other = part.descriptor.shape
@@ -73,7 +76,11 @@ struct ScopedTable {
           "'\(escaped(part.descriptor.name))' of \(part.descriptor.dtype.name) and shape "
             + "\(part.descriptor.shape) does not fit \(first.dtype.name) of \(first.shape)")
       }
-      shape[axis] += length
+      shape[axis] = shape[axis].addingReportingOverflow(length).partialValue
+      if length != first.shape[axis], !isLengthNoted {
+        isLengthNoted = true
+        noteLoss("how long the parts of '\(prefix + name)' were")
+      }
     }
     for part in parts { table.set(TensorSource?.none, named: prefix + part) }
     let whole = TensorSource(
@@ -96,11 +103,23 @@ struct ScopedTable {
     let paths = Set(table.tensors.keys).union(table.values.keys).filter { path in
       path.text.utf8.starts(with: prefix.utf8) && selection.contains(within(path))
     }
+    for scope in table.versions.keys
+    where scope.text.utf8.starts(with: prefix.utf8) && selection.contains(within(scope)) {
+      table.setVersion(nil, of: scope.text)
+    }
     if !paths.isEmpty { table.noteLoss("\(paths.count) tensors and values are dropped") }
     for path in paths {
       table.set(TensorSource?.none, named: path.text)
       table.set(MetadataValue?.none, named: path.text)
     }
+  }
+
+  func require(_ selection: StateSelection) throws(CheckpointError) {
+    let all = table.tensors.keys + table.values.keys
+    let isThere = all.contains { path in
+      path.text.utf8.starts(with: prefix.utf8) && selection.contains(within(path))
+    }
+    guard isThere else { throw failure("nothing matches '\(escaped("\(selection)"))'") }
   }
 
   mutating func drop(_ name: String) throws(CheckpointError) {
@@ -115,6 +134,7 @@ struct ScopedTable {
     guard tensor.descriptor.checkedByteCount == before else {
       throw failure("'\(escaped(prefix + name))' has another number of elements")
     }
+    noteLoss("the shape of '\(prefix + name)'")
     replace(tensor)
   }
 
@@ -184,5 +204,19 @@ extension DType {
     case .float16, .bfloat16, .float32, .float64: true
     default: false
     }
+  }
+}
+
+extension TensorSource {
+  /// A part along an axis; of a converted tensor the part is converted, so that no element is twice.
+  fileprivate func sliced(
+    _ descriptor: TensorDescriptor, axis: Int, start: Int
+  ) -> TensorSource {
+    guard case .cast(let source) = origin else {
+      return TensorSource(descriptor, .slice(self, axis: axis, start: start))
+    }
+    var inner = descriptor
+    inner.dtype = source.descriptor.dtype
+    return TensorSource(descriptor, .cast(source.sliced(inner, axis: axis, start: start)))
   }
 }

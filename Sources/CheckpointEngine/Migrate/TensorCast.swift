@@ -131,6 +131,15 @@ package struct TensorCast {
     }
   }
 
+  /// Whether an element is the number, compared without rounding either.
+  func isExactly(_ number: Double, of bytes: RawSpan, at index: Int) -> Bool {
+    switch load(bytes, index * source.byteCount) {
+    case .signed(let value): Double(exactly: value) == number
+    case .unsigned(let value): Double(exactly: value) == number
+    case .float(let value): value == number
+    }
+  }
+
   private static func text(_ number: Number) -> String {
     switch number {
     case .signed(let value): "\(value)"

@@ -5,6 +5,13 @@ internal import CheckpointStorage
 package struct TensorSource: Sendable {
   package var descriptor: TensorDescriptor
   let origin: Origin
+  /// Which of the tensors it is that are not in a file as they are; names that are tied share it.
+  let token: Token?
+  /// Whether a function makes it, or a part of it, which cannot be asked for a range alone.
+  let isMade: Bool
+
+  /// Tells tensors apart by being another object.
+  final class Token: Sendable {}
 
   indirect enum Origin: Sendable {
     /// The tensor of this number in a file.
@@ -25,6 +32,15 @@ package struct TensorSource: Sendable {
   init(_ descriptor: TensorDescriptor, _ origin: Origin) {
     self.descriptor = descriptor
     self.origin = origin
+    (token, isMade) =
+      switch origin {
+      case .saved: (nil, false)
+      case .cast(let source): (nil, source.isMade)
+      case .repeated, .bytes: (Token(), false)
+      case .slice(let source, _, _): (Token(), source.isMade)
+      case .joined(let sources, _): (Token(), sources.contains(where: \.isMade))
+      case .made: (Token(), true)
+      }
   }
 
   /// A tensor of the given bytes.
@@ -40,16 +56,6 @@ package struct TensorSource: Sendable {
     case .saved(_, let number): number
     case .cast(let source): source.savedNumber
     case .repeated, .bytes, .slice, .joined, .made: nil
-    }
-  }
-
-  /// Whether a function makes it, or a part of it, which cannot be asked for a range alone.
-  var isMade: Bool {
-    switch origin {
-    case .saved, .repeated, .bytes: false
-    case .cast(let source), .slice(let source, _, _): source.isMade
-    case .joined(let sources, _): sources.contains(where: \.isMade)
-    case .made: true
     }
   }
 

@@ -28,6 +28,9 @@ package struct NewCheckpointFile {
     }
   }
 
+  /// Removes what programs have left here that were killed while they made a file.
+  func sweep() { directory.removeAbandoned() }
+
   /// Whether something stands under the name; in doubt not, since publishing never replaces anything.
   private var isTaken: Bool {
     (try? directory.backend.status(name, in: directory.descriptor)) != nil
@@ -47,6 +50,7 @@ package struct NewCheckpointFile {
     _ plan: SavePlan, _ header: CheckpointHeader, by pool: WorkerPool,
     write: (TensorSink) throws -> Void
   ) throws -> UInt64 {
+    sweep()
     let blueprint = try FileBlueprint(plan, header: header, limits: .default)
     let resources = SaveResources(
       OutputOptions(), beside: pool, now: directory.device.timeSource.monotonic)

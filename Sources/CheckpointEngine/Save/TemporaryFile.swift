@@ -118,6 +118,8 @@ final class TemporaryFile {
   /// Opens the sealed file, to read what has become of it.
   func reopened() throws(CheckpointError) -> OpenFile {
     let file = try OpenFile.open(name, in: directory)
+    // Held, for whoever sweeps the directory up: the lock went with the descriptor that was closed.
+    _ = try? backend.lock(file.descriptor, .shared)
     // So that the disk is asked, and not the memory that the bytes came from.
     try? backend.dropCache(file.descriptor)
     return file

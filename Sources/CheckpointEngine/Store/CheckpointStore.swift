@@ -1,10 +1,6 @@
 internal import CheckpointFormat
 internal import CheckpointStorage
 
-#if Mutants
-  internal import CheckpointMutants
-#endif
-
 /// A directory of checkpoints, opened by one writer and any number of readers.
 ///
 /// The rules are those of docs/crash-safety.md: a save is atomic and durable when it returns, it
@@ -96,7 +92,7 @@ public final class CheckpointStore {
       let listing = try StoreListing(directory)
       lastGeneration = listing.lastGeneration
       try requireRoom(in: listing)
-      for name in listing.temporaries { removeAbandoned(name) }
+      directory.removeAbandoned(listing.temporaries)
     }
   }
 
@@ -133,17 +129,6 @@ public final class CheckpointStore {
       "\(escaped(entry?.path ?? path)) bears the last generation there is, so that nothing can be "
         + "saved after it. Was it renamed? Move it away.",
       at: CheckpointError.Location(path: entry?.path ?? path))
-  }
-
-  /// Removes a temporary file if its writer is gone: a living one holds its lock.
-  private func removeAbandoned(_ name: String) {
-    #if Mutants
-      if Mutant.isActive(.abandonedTemporaryStays) { return }
-    #endif
-    guard let file = try? OpenFile.open(name, in: directory),
-      (try? directory.backend.lock(file.descriptor, .exclusive)) == true
-    else { return }
-    try? directory.backend.unlink(name, in: directory.descriptor)
   }
 
   /// Lists the store; generations that somebody else put in meanwhile are never given out again.

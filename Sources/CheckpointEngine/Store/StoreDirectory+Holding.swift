@@ -11,6 +11,29 @@ internal import CheckpointStorage
 #endif
 
 extension StoreDirectory {
+  /// Removes temporary files whose writers are gone: a living one holds its lock.
+  func removeAbandoned(_ temporaries: [String]) {
+    #if Mutants
+      if Mutant.isActive(.abandonedTemporaryStays) { return }
+    #endif
+    for name in temporaries {
+      guard let file = try? OpenFile.open(name, in: self),
+        (try? backend.lock(file.descriptor, .exclusive)) == true
+      else { continue }
+      try? backend.unlink(name, in: descriptor)
+    }
+  }
+
+  /// The same for all that are in the directory.
+  func removeAbandoned() {
+    guard let names = try? names() else { return }
+    removeAbandoned(
+      names.filter {
+        if case .temporary? = CheckpointName($0) { return true }
+        return false
+      })
+  }
+
   /// Opens a file and takes its shared lock, so that retention leaves it alone.
   ///
   /// Between opening and locking, retention may have removed the name; then the name is tried again
