@@ -4,6 +4,12 @@ import CheckpointTesting
 import FuzzHarness
 import Testing
 
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
 // Goal: whatever a file holds, salvage ends soon, with bounded memory, and never gives a wrong byte.
 // Method: files that somebody made up, frames that overlap by the hundred thousand, two candidates for one
 // chunk, two saves in one file; and random damage from a seed.
@@ -95,6 +101,30 @@ import Testing
       #expect(result?.report.tensors.filter(\.isRecovered).count == 20)
       #expect(result?.report.lostTensorCount ?? 0 > 0)
     }
+  }
+
+  /// Saves that somebody made up are counted up to a bound, and cost the file's own nothing.
+  @Test func framesOfManySavesDoNotHideTheFilesOwn() throws {
+    let fixture = try SalvageFixture(.v2)
+    var bytes = fixture.damaging(["chunk table"])
+    for number in 1...400 {
+      bytes += frame(fixture, like: fixture.chunks[0]) {
+        $0.identity.saveIdentifier = Identifier(high: UInt64(number), low: 1)
+      }
+    }
+    try fixture.requireRecovered(fixture.state.tensors, fixture.salvage(bytes), "400 saves")
+  }
+
+  @Test func aDiskThatRunsFullIsToldAndLeavesNothing() throws {
+    let fixture = try SalvageFixture(.v2)
+    let disk = SimulatedDisk()
+    let code = errorCode {
+      _ = try fixture.salvage(fixture.intact, on: disk) { disk in
+        disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])
+      }
+    }
+    #expect(code == .outOfSpace)
+    #expect(disk.names(inDirectoryAt: "/") == ["damaged"])
   }
 
   @Test(arguments: FormatVersion.allCases)
