@@ -114,6 +114,7 @@ import Testing
       (.lock, [.lock]), (.rename, [.exclusiveRename]), (.link, [.exclusiveLink]),
       (.sync, [.fileSync, .directorySync]), (.write, [.directWrite]),
       (.setCaching, [.directWrite]), (.preallocate, [.preallocation]), (.truncate, [.truncation]),
+      (.list, []),
     ] as [(DiskOperation.Kind, Set<FileSystemReport.Probe.Kind>)])
   func aCallThatIsRefusedCostsWhatNeedsIt(
     call: DiskOperation.Kind, lost: Set<FileSystemReport.Probe.Kind>

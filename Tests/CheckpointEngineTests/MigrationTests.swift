@@ -55,6 +55,14 @@ import Testing
       .map { "v\(version)/\($0).ckpt" }
   }
 
+  @Test func namesThatOnlyLookTheSameStayTwoBesideAStep() throws {
+    let bytes = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v2/equivalent-names.ckpt"))
+    let source = try put(bytes)
+    let (made, _) = try migrate(source, MigrationPlan([.add("new value", value: .bool(true))]))
+    #expect(made.tensors == source.tensors)
+    #expect(made.metadata[.state, "new value"] == .bool(true))
+  }
+
   @Test(arguments: fixtures) func everyFixtureGoesToTheOtherVersionAndBack(name: String) throws {
     let bytes = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/" + name))
     let source = try put(bytes)

@@ -101,6 +101,16 @@ import Testing
     }
   }
 
+  @Test func partsOfNothingAreEmpty() throws {
+    var table = StateTable(path: "memory")
+    let descriptor = TensorDescriptor(name: "x", dtype: .uint8, shape: [0, 4])
+    table.set(TensorSource(descriptor, bytes: []), named: "x")
+    try table.apply(.split("x", into: ["a", "b"], axis: 1), in: "")
+    #expect(try bytes(table, "a") == [] && bytes(table, "b") == [])
+    try table.apply(.merge(["a", "b"], into: "x", axis: 1), in: "")
+    #expect(try bytes(table, "x") == [])
+  }
+
   /// Of rows that are larger than what is put together at once, and of many that are smaller.
   @Test(arguments: [[3, 5 << 20], [2048, 5000]]) func largeRowsAndManySmallOnes(
     shape: [Int]
