@@ -115,6 +115,26 @@ import Testing
     try fixture.requireRecovered(fixture.state.tensors, fixture.salvage(bytes), "400 saves")
   }
 
+  /// Sealed, and yet no table: without a header nothing tells of it but itself.
+  @Test func tableThatIsNoneIsNotBelieved() throws {
+    let fixture = try SalvageFixture(.v2)
+    let changes: [(inout [UInt8]) -> Void] = [
+      { $0 = Array($0.prefix(3)) }, { $0 = Array($0.prefix(20)) }, { $0[4] = 1 }, { $0[8] = 0 },
+      { $0.overwrite(at: 20, with: [255, 255, 255, 0]) },
+      { $0.overwrite(at: 24, with: [UInt8](repeating: 255, count: 8)) },
+      { $0[9] = 255 },
+    ]
+    for (number, change) in changes.enumerated() {
+      var table = fixture.index.tensors.encoded
+      change(&table)
+      var bytes = fixture.damaging(["header", "trailer"])
+      bytes.overwrite(at: 4096, with: FrontTable.encoded(table, in: fixture.index.header).bytes)
+      let result = try #require(try fixture.salvage(bytes))
+      #expect(result.report.areTablesLost, "\(number)")
+      #expect(result.reader?.verify(.full).isIntact != false, "\(number)")
+    }
+  }
+
   @Test func aDiskThatRunsFullIsToldAndLeavesNothing() throws {
     let fixture = try SalvageFixture(.v2)
     let disk = SimulatedDisk()

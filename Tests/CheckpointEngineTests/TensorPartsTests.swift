@@ -111,6 +111,14 @@ import Testing
     #expect(try bytes(table, "x") == [])
   }
 
+  @Test func tensorOfOtherBytesThanItsShapeHasIsRefused() {
+    let descriptor = TensorDescriptor(name: "x", dtype: .uint8, shape: [3])
+    for count in [0, 2, 4] {
+      let source = TensorSource(descriptor, bytes: [UInt8](repeating: 1, count: count))
+      #expect(errorCode { _ = try source.bytes() } == .incompatibleState, "\(count) bytes")
+    }
+  }
+
   /// Of rows that are larger than what is put together at once, and of many that are smaller.
   @Test(arguments: [[3, 5 << 20], [2048, 5000]]) func largeRowsAndManySmallOnes(
     shape: [Int]
