@@ -85,8 +85,8 @@ struct MigrationResults {
     let rest = free.map { ", and \(Readable.size($0)) are free" } ?? ""
     let subject = what.map { "For \($0) \(Readable.size(needed)) are needed" }
     StandardStreams.writeOutput(
-      (subject ?? "Needs at most \(Readable.size(needed))") + rest + ".")
-    if what == nil { StandardStreams.writeOutput("Nothing was written.") }
+      (subject ?? "Needs at most \(Readable.size(needed))") + rest + "."
+        + (what == nil ? " Nothing was written." : ""))
   }
 
   // MARK: Results

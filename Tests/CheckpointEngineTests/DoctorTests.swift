@@ -1,6 +1,13 @@
 import CheckpointEngine
+import CheckpointStorage
 import CheckpointTesting
 import Testing
+
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
 
 // Goal: what a file system promises a store is told from how it is mounted and what it did, and never better
 // than it is.
@@ -104,10 +111,117 @@ import Testing
     for name in left { #expect(disk.names(inDirectoryAt: "/" + name) == []) }
   }
 
+  /// Each call is refused as long as the file system is examined.
+  @Test(
+    arguments: [
+      (.lock, [.lock]), (.rename, [.exclusiveRename]), (.link, [.exclusiveLink]),
+      (.sync, [.fileSync, .directorySync]), (.write, [.directWrite]),
+      (.setCaching, [.directWrite]), (.preallocate, [.preallocation]), (.truncate, [.truncation]),
+      (.list, []),
+    ] as [(DiskOperation.Kind, Set<FileSystemReport.Probe.Kind>)])
+  func aCallThatIsRefusedCostsWhatNeedsIt(
+    call: DiskOperation.Kind, lost: Set<FileSystemReport.Probe.Kind>
+  ) throws {
+    let disk = SimulatedDisk()
+    disk.faultPlan = FaultPlan([.init(call, .error(EIO), .always)])
+    let report = try FileSystemDoctor(on: disk.device).examine("/")
+    let failed = report.probes.filter { !$0.isWorking }
+    #expect(Set(failed.map(\.kind)) == lost)
+    #expect(failed.allSatisfy { $0.explanation.contains("errno \(EIO)") }, "\(failed)")
+    // How long a write takes to be durable is known only if it can be.
+    #expect((report.syncNanoseconds == nil) == [.sync, .write].contains(call))
+  }
+
+  /// Calls that report success and do nothing.
+  @Test(
+    arguments: [
+      (.rename, .exclusiveRename), (.link, .exclusiveLink), (.truncate, .truncation),
+    ] as [(DiskOperation.Kind, FileSystemReport.Probe.Kind)])
+  func aCallThatDoesNothingIsFoundOut(
+    call: DiskOperation.Kind, lost: FileSystemReport.Probe.Kind
+  ) throws {
+    let disk = SimulatedDisk()
+    disk.faultPlan = FaultPlan([.init(call, .ignored, .always)])
+    let report = try FileSystemDoctor(on: disk.device).examine("/")
+    let failed = report.probes.filter { !$0.isWorking }
+    #expect(failed.map(\.kind) == [lost])
+    #expect(failed.first?.explanation.hasPrefix("not so: ") == true)
+  }
+
+  @Test func aFileSystemThatKeepsNobodyOutIsFoundOut() throws {
+    let disk = SimulatedDisk()
+    let report = try FileSystemDoctor(on: CarelessBackend(disk).device).examine("/")
+    let failed = report.probes.filter { !$0.isWorking }
+    #expect(failed.map(\.kind) == [.exclusiveCreate, .lock])
+    #expect(report.syncNanoseconds == nil && report.availableByteCount == nil)
+    #expect(report.verdict.guarantee == .noStore)
+  }
+
+  @Test func whereNothingCanBeMadeNothingIsTold() {
+    for (fault, code) in [
+      (.init(.makeDirectory, .error(ENOSPC)), .outOfSpace),
+      (.init(.open, occurrence: 1, .error(EIO)), .unreadable),
+    ] as [(FaultPlan.Fault, CheckpointError.Code)] {
+      let disk = SimulatedDisk()
+      disk.faultPlan = FaultPlan([fault])
+      #expect(
+        errorCode { _ = try FileSystemDoctor(on: disk.device).examine("/") } == code)
+    }
+  }
+
+  @Test func whatIsGoodToKnowIsNoted() {
+    var report = FileSystemReport(path: "/x")
+    #expect(report.notes == [])
+    report.options = ["rw", "data=writeback"]
+    report.writeCache = "write back"
+    report.availableFileCount = 99
+    report.probes = [.exclusiveRename, .exclusiveLink, .directWrite].map {
+      .init(kind: $0, isWorking: $0 == .exclusiveLink, explanation: "")
+    }
+    let words = ["data=writeback", "by link", "page cache", "cache of its own", "only 99 more"]
+    #expect(report.notes.count == words.count)
+    for (note, word) in zip(report.notes, words) { #expect(note.contains(word)) }
+    report.availableFileCount = 100
+    #expect(report.notes.count == words.count - 1)
+  }
+
   @Test func aMissingDirectoryCannotBeTold() {
     let error = #expect(throws: CheckpointError.self) {
       try FileSystemDoctor(on: SimulatedDisk().device).examine("/none")
     }
     #expect(error?.code == .notFound && error?.message.contains("mkdir -p") == true)
+  }
+}
+
+/// A file system that lets everybody make a file that is there, gives nobody a lock, and tells nothing.
+private final class CarelessBackend: ForwardingBackend {
+  let base: any StorageBackend
+  private let disk: SimulatedDisk
+
+  init(_ disk: SimulatedDisk) {
+    self.disk = disk
+    base = disk.device.backend
+  }
+
+  var device: StorageDevice {
+    StorageDevice(
+      backend: self, timeSource: disk.device.timeSource, randomBits: disk.device.randomBits)
+  }
+
+  func open(
+    _ name: String, in directory: Descriptor, for purpose: OpenPurpose
+  ) throws(StorageError) -> Descriptor {
+    // The file whose durability would be timed.
+    if name == "time" { throw StorageError(.open, errno: EACCES) }
+    guard case .creating(let permissions) = purpose else {
+      return try base.open(name, in: directory, for: purpose)
+    }
+    return try base.open(name, in: directory, for: .locking(permissions: permissions))
+  }
+
+  func lock(_ descriptor: Descriptor, _ kind: LockKind) throws(StorageError) -> Bool { false }
+
+  func space(_ directory: Descriptor) throws(StorageError) -> FileSystemSpace {
+    throw StorageError(.space, errno: ENOSYS)
   }
 }

@@ -36,6 +36,47 @@ import Testing
     try difference(.float32, [left.bitPattern], [right.bitPattern])
   }
 
+  @Test func integersOfEveryWidthAreMeasured() throws {
+    for sum in [
+      try difference(.int8, [1, -3 as Int8], [1, 5]),
+      try difference(.int16, [1, -3 as Int16], [1, 5]),
+      try difference(.int32, [1, -3 as Int32], [1, 5]),
+      try difference(.int64, [1, -3 as Int64], [1, 5]),
+      try difference(.uint8, [1, 13 as UInt8], [1, 5]),
+      try difference(.uint16, [1, 13 as UInt16], [1, 5]),
+      try difference(.uint32, [1, 13 as UInt32], [1, 5]),
+      try difference(.uint64, [1, 13 as UInt64], [1, 5]),
+    ] {
+      #expect(sum?.changedCount == 1 && sum?.absoluteMax == 8)
+    }
+    #expect(try difference(.int32, [Int32.min], [Int32.max])?.absoluteMax == 0x1p32 - 1)
+  }
+
+  @Test func elementsOfEveryDTypeAreReadExactly() {
+    func value(_ dtype: DType, _ bytes: [UInt8]) -> ElementValue {
+      // The second of two, the first of which has all bits set.
+      ElementValue(([UInt8](repeating: 255, count: bytes.count) + bytes).rawSpan, 1, of: dtype)
+    }
+    #expect(value(.bool, [1]) == .bool(1))
+    #expect(value(.int8, [0xFE]) == .signed(-2))
+    #expect(value(.int16, [0xFE, 0xFF]) == .signed(-2))
+    #expect(value(.int32, [0, 0, 0, 0x80]) == .signed(Int64(Int32.min)))
+    #expect(value(.int64, [0, 0, 0, 0, 0, 0, 0, 0x80]) == .signed(.min))
+    #expect(value(.uint8, [0xFE]) == .unsigned(254))
+    #expect(value(.uint16, [1, 2]) == .unsigned(0x201))
+    #expect(value(.uint32, [1, 2, 3, 4]) == .unsigned(0x0403_0201))
+    #expect(value(.uint64, littleEndian(UInt64.max - 1)) == .unsigned(.max - 1))
+    #expect(value(.float16, [0, 0x3C]) == .single(1))
+    #expect(value(.bfloat16, [0x80, 0xBF]) == .single(-1))
+    #expect(value(.float8e4m3fn, [0x38]) == .single(1))
+    #expect(value(.float8e5m2, [0x3C]) == .single(1))
+    #expect(value(.float32, littleEndian(Float(2.5).bitPattern)) == .single(2.5))
+    #expect(value(.float64, littleEndian((-0.1).bitPattern)) == .double(-0.1))
+    #expect(
+      value(.complex64, littleEndian(Float(1).bitPattern) + littleEndian(Float(-2).bitPattern))
+        == .complex(real: 1, imaginary: -2))
+  }
+
   @Test func stepsAreCountedAcrossZero() throws {
     let smallest = Float.leastNonzeroMagnitude
     #expect(try difference(smallest, -smallest)?.stepMax == 2)

@@ -55,6 +55,33 @@ import Testing
       .map { "v\(version)/\($0).ckpt" }
   }
 
+  @Test func reportsOfCastsAreToldTogether() throws {
+    var state = SampleState()
+    state.add("a", .float64, [2], [1.0, 5.0].flatMap { littleEndian($0.bitPattern) })
+    state.add("b", .float64, [3], [-2.0, 0.1, 3.0].flatMap { littleEndian($0.bitPattern) })
+    try disk.writer().save(state, step: 1)
+    let source = try put(disk.contents(checkpointName(1, 1)))
+    let plan = MigrationPlan([.cast("a", to: .float32), .cast("b", to: .float32)])
+    let migration = try CheckpointMigration(of: source, by: plan, options: options(on: disk))
+    #expect(migration.stateByteCount == 20)
+    let casts = try migration.write(to: "/in/c.ckpt").casts
+    try #require(casts.map(\.name) == ["a", "b"])
+    for (one, other) in [(casts[0], casts[1]), (casts[1], casts[0])] {
+      let both = one.joined(with: other)
+      #expect(both.name == one.name && both.elementCount == 5 && both.roundedCount == 1)
+      #expect(both.range == -2.0...5.0)
+      #expect(both.errorMax == casts[1].errorMax && both.errorMax > 0)
+    }
+  }
+
+  @Test func namesThatOnlyLookTheSameStayTwoBesideAStep() throws {
+    let bytes = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/v2/equivalent-names.ckpt"))
+    let source = try put(bytes)
+    let (made, _) = try migrate(source, MigrationPlan([.add("new value", value: .bool(true))]))
+    #expect(made.tensors == source.tensors)
+    #expect(made.metadata[.state, "new value"] == .bool(true))
+  }
+
   @Test(arguments: fixtures) func everyFixtureGoesToTheOtherVersionAndBack(name: String) throws {
     let bytes = try bytes(ofFileAt: repositoryPath("Tests/Fixtures/" + name))
     let source = try put(bytes)

@@ -53,6 +53,15 @@ import Testing
     }
   }
 
+  @Test func aliasOfANameThatOnlyLooksDifferentFindsItsTensor() throws {
+    var plan = try plan(["J", "K", "L"])
+    // U+212A, the sign of kelvin, is equivalent to K; all names so far are of ASCII.
+    try plan.appendAlias("tied", of: "\u{212A}")
+    #expect(plan.entries.map(\.aliasOf) == [nil, nil, nil, 1])
+    #expect(throws: CheckpointError.self) { try plan.appendAlias("other", of: "é") }
+    #expect(plan.entries.count == 4)
+  }
+
   @Test func aliasesFindTheirTensorAmongNamesOfAnyScript() throws {
     var plan = try plan((0..<100).map { "n\($0)" })
     try plan.appendAlias("a", of: "n42")

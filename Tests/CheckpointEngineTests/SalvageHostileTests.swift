@@ -4,6 +4,12 @@ import CheckpointTesting
 import FuzzHarness
 import Testing
 
+#if canImport(Darwin)
+  import Darwin
+#else
+  import Glibc
+#endif
+
 // Goal: whatever a file holds, salvage ends soon, with bounded memory, and never gives a wrong byte.
 // Method: files that somebody made up, frames that overlap by the hundred thousand, two candidates for one
 // chunk, two saves in one file; and random damage from a seed.
@@ -122,6 +128,50 @@ import Testing
     #expect(own.contains { !$0.isRecovered }, "the flood cost chunks of the file's own")
     #expect(report.isReadingCutShort && !report.isComplete)
     #expect(report.losses.contains { $0.contains("not looked at") })
+  }
+
+  /// Saves that somebody made up are counted up to a bound, and cost the file's own nothing.
+  @Test func framesOfManySavesDoNotHideTheFilesOwn() throws {
+    let fixture = try SalvageFixture(.v2)
+    var bytes = fixture.damaging(["chunk table"])
+    for number in 1...400 {
+      bytes += frame(fixture, like: fixture.chunks[0]) {
+        $0.identity.saveIdentifier = Identifier(high: UInt64(number), low: 1)
+      }
+    }
+    try fixture.requireRecovered(fixture.state.tensors, fixture.salvage(bytes), "400 saves")
+  }
+
+  /// Sealed, and yet no table: without a header nothing tells of it but itself.
+  @Test func tableThatIsNoneIsNotBelieved() throws {
+    let fixture = try SalvageFixture(.v2)
+    let changes: [(inout [UInt8]) -> Void] = [
+      { $0 = Array($0.prefix(3)) }, { $0 = Array($0.prefix(20)) }, { $0[4] = 1 }, { $0[8] = 0 },
+      { $0.overwrite(at: 20, with: [255, 255, 255, 0]) },
+      { $0.overwrite(at: 24, with: [UInt8](repeating: 255, count: 8)) },
+      { $0[9] = 255 },
+    ]
+    for (number, change) in changes.enumerated() {
+      var table = fixture.index.tensors.encoded
+      change(&table)
+      var bytes = fixture.damaging(["header", "trailer"])
+      bytes.overwrite(at: 4096, with: FrontTable.encoded(table, in: fixture.index.header).bytes)
+      let result = try #require(try fixture.salvage(bytes))
+      #expect(result.report.areTablesLost, "\(number)")
+      #expect(result.reader?.verify(.full).isIntact != false, "\(number)")
+    }
+  }
+
+  @Test func aDiskThatRunsFullIsToldAndLeavesNothing() throws {
+    let fixture = try SalvageFixture(.v2)
+    let disk = SimulatedDisk()
+    let code = errorCode {
+      _ = try fixture.salvage(fixture.intact, on: disk) { disk in
+        disk.faultPlan = FaultPlan([.init(.write, .error(ENOSPC), .always)])
+      }
+    }
+    #expect(code == .outOfSpace)
+    #expect(disk.names(inDirectoryAt: "/") == ["damaged"])
   }
 
   @Test(arguments: FormatVersion.allCases)

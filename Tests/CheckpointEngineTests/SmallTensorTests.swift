@@ -95,6 +95,20 @@ import Testing
     }
   }
 
+  /// What was read ahead of a jump is let go while it may still be on its way.
+  @Test(arguments: [1, 3]) func tensorsBehindLargeJumpsAreWhatWasSaved(threads: Int) throws {
+    var state = SampleState()
+    var generator = SeededGenerator(13)
+    // More than two windows of 256 KiB and more.
+    for number in 0..<1500 { state.add("t\(number)", .uint8, [1024], generator.bytes(1024)) }
+    let reader = try open(try saved(state), threads: threads)
+    for start in [0, 1200, 0, 700, 1300, 100, 0] {
+      for number in start..<start + 8 {
+        #expect(try reader.read("t\(number)") == state.tensors[number].bytes, "\(number)")
+      }
+    }
+  }
+
   @Test(arguments: [1, 2]) func damageOfOneTensorIsNoneOfItsNeighbours(threads: Int) throws {
     let state = state(60)
     let disk = try saved(state)

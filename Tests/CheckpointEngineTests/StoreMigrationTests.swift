@@ -46,6 +46,48 @@ import Testing
     return files
   }
 
+  @Test func allThatWouldBeLostIsCounted() throws {
+    let disk = try Self.prepared()
+    let before = try Self.files(disk)
+    for (steps, isMore) in [(["weight"], false), (["weight", "step"], true)] {
+      do {
+        _ = try Self.migrate(disk, MigrationPlan(to: .v2, steps.map { .drop($0) }))
+        Issue.record("\(steps) are lost and nobody is told")
+      } catch let error as CheckpointError {
+        #expect(error.code == .incompatibleState)
+        #expect(error.message.contains(", and 1 more") == isMore, "\(error.message)")
+      }
+    }
+    #expect(try Self.files(disk) == before)
+  }
+
+  /// The result is compared with what the function makes the second time.
+  @Test func aFunctionThatMakesOtherBytesEachTimeChangesNothing() throws {
+    let disk = try Self.prepared()
+    let before = try Self.files(disk)
+    let calls = Protected(UInt8(0))
+    let plan = MigrationPlan(
+      to: .v2,
+      [
+        .make("made", dtype: .uint8, shape: [1], of: ["weight"]) { _ in
+          calls.withLock { calls in
+            calls += 1
+            return [calls]
+          }
+        }
+      ])
+    #expect(errorCode { _ = try disk.writer().migrate(plan) } == nil)
+    // Each file stays as it was, and the reason is told.
+    #expect(try Self.files(disk) == before)
+    for item in try disk.writer().migrate(plan) where item.entry.role != .damaged {
+      guard case .stays(let error) = item.action else {
+        Issue.record("\(item.entry.name) was migrated")
+        continue
+      }
+      #expect(error.code == .corrupted && error.message.contains("'made'"), "\(error.message)")
+    }
+  }
+
   @Test func everyCheckpointStaysWhatItWasInItsPlace() throws {
     let disk = try Self.prepared()
     let before = try disk.reader().entries()

@@ -77,6 +77,48 @@ import Testing
     #expect(table.losses.isEmpty)
   }
 
+  @Test func tensorInMemoryIsFoundAsOneInAFileIs() throws {
+    var state = SampleState()
+    state.add("x", .uint8, [3], [1, 2, 3])
+    let descriptor = state.tensors[0].descriptor
+    var memory = StateTable(path: "memory")
+    #expect(memory.tensors.keys == [])
+    memory.set(TensorSource(descriptor, bytes: [1, 2, 3]), named: "x")
+    for table in [memory, try table(state)] {
+      #expect(table.tensors.keys.inOrder == ["x"])
+      #expect(table.tensors.find("y") == nil)
+      let found = try #require(table.tensors.find("x"))
+      #expect(found.descriptor == descriptor && found.hasShape([3]) && found.byteCount == 3)
+      for count in 2...4 {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let code = errorCode {
+          // SAFETY: the array's own memory, lent for this call.
+          unsafe try bytes.withUnsafeMutableBytes { unsafe try found.read(into: $0) }
+        }
+        #expect(code == (count == 3 ? nil : .incompatibleState), "\(count) bytes")
+        if count == 3 { #expect(bytes == [1, 2, 3]) }
+      }
+    }
+  }
+
+  @Test func partsOfNothingAreEmpty() throws {
+    var table = StateTable(path: "memory")
+    let descriptor = TensorDescriptor(name: "x", dtype: .uint8, shape: [0, 4])
+    table.set(TensorSource(descriptor, bytes: []), named: "x")
+    try table.apply(.split("x", into: ["a", "b"], axis: 1), in: "")
+    #expect(try bytes(table, "a") == [] && bytes(table, "b") == [])
+    try table.apply(.merge(["a", "b"], into: "x", axis: 1), in: "")
+    #expect(try bytes(table, "x") == [])
+  }
+
+  @Test func tensorOfOtherBytesThanItsShapeHasIsRefused() {
+    let descriptor = TensorDescriptor(name: "x", dtype: .uint8, shape: [3])
+    for count in [0, 2, 4] {
+      let source = TensorSource(descriptor, bytes: [UInt8](repeating: 1, count: count))
+      #expect(errorCode { _ = try source.bytes() } == .incompatibleState, "\(count) bytes")
+    }
+  }
+
   /// Of rows that are larger than what is put together at once, and of many that are smaller.
   @Test(arguments: [[3, 5 << 20], [2048, 5000]]) func largeRowsAndManySmallOnes(
     shape: [Int]

@@ -48,6 +48,43 @@ struct TensorTableTests {
     #expect(try decode(bytes) == expected)
   }
 
+  @Test func entriesAndTablesAreTheSameIfTheirRecordsAre() throws {
+    var one = TensorTable(grid: Self.grid)
+    try one.append(TensorDescriptor(name: "w", dtype: .float32, shape: [2, 3]))
+    var other = TensorTable(grid: Self.grid)
+    for (name, dtype, shape) in [
+      ("w", .float32, [2, 3]), ("v", .float32, [2, 3]), ("w", .int32, [2, 3]),
+      ("w", .float32, [3, 2]), ("w", .float32, [6]),
+    ] as [(String, DType, [Int])] {
+      var table = TensorTable(grid: Self.grid)
+      try table.append(TensorDescriptor(name: name, dtype: dtype, shape: shape))
+      let isSame = name == "w" && dtype == .float32 && shape == [2, 3]
+      #expect((table.entries[0] == one.entries[0]) == isSame, "\(name) \(dtype) \(shape)")
+      #expect(Set([table.entries[0], one.entries[0]]).count == (isSame ? 1 : 2))
+      #expect(Set([table, one]).count == (isSame ? 1 : 2))
+    }
+    // Wherever they stand: the first tensor has no chunk, so that the second has the same ones.
+    try other.append(TensorDescriptor(name: "empty", dtype: .int8, shape: [0]))
+    try other.append(TensorDescriptor(name: "w", dtype: .float32, shape: [2, 3]))
+    #expect(other.entries[1] == one.entries[0] && other != one)
+    #expect(TensorTable(grid: Self.grid) != TensorTable(grid: ChunkGrid(chunkByteCount: 64)))
+  }
+
+  @Test func oneTensorTooManyIsRefused() throws {
+    var limits = Limits.default
+    limits.tensorCountMax = 2
+    var table = TensorTable(grid: Self.grid)
+    for name in ["a", "b"] {
+      try table.append(TensorDescriptor(name: name, dtype: .int8, shape: []), limits: limits)
+    }
+    let full = table
+    let error = failure { () throws(FormatError) in
+      try table.append(TensorDescriptor(name: "c", dtype: .int8, shape: []), limits: limits)
+    }
+    #expect(isOverLimit(error))
+    #expect(table == full)
+  }
+
   @Test func tableOfEveryDTypeAndRankRoundTrips() throws {
     var table = TensorTable(grid: Self.grid)
     for dtype in DType.allCases {

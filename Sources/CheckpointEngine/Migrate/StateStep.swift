@@ -21,19 +21,23 @@ public struct StateStep: Sendable, CustomStringConvertible {
 
   /// Renames a tensor, a value, or a scope with all that is in it.
   public static func rename(_ name: String, to target: String) -> StateStep {
-    StateStep("rename \(name) to \(target)", ["rename", name, target]) { (table) throws(CheckpointError) in
+    StateStep("rename \(name) to \(target)", ["rename", name, target]) {
+      (table) throws(CheckpointError) in
       try table.rename(name, to: target)
     }
   }
 
   /// Removes a tensor, a value, or a scope with all that is in it.
   public static func drop(_ name: String) -> StateStep {
-    StateStep("drop \(name)", ["drop", name]) { (table) throws(CheckpointError) in try table.drop(name) }
+    StateStep("drop \(name)", ["drop", name]) { (table) throws(CheckpointError) in
+      try table.drop(name)
+    }
   }
 
   /// Gives a tensor another shape with as many elements; its bytes stay.
   public static func reshape(_ name: String, to shape: [Int]) -> StateStep {
-    StateStep("reshape \(name) to \(shape)", ["reshape", name, "\(shape)"]) { (table) throws(CheckpointError) in
+    StateStep("reshape \(name) to \(shape)", ["reshape", name, "\(shape)"]) {
+      (table) throws(CheckpointError) in
       try table.reshape(name, to: shape)
     }
   }
@@ -43,7 +47,8 @@ public struct StateStep: Sendable, CustomStringConvertible {
   /// A finite number must not become infinite, nor an integer be cut. Floats are rounded to the nearest.
   /// Not for the 8-bit floats and complex numbers.
   public static func cast(_ name: String, to dtype: DType) -> StateStep {
-    StateStep("cast \(name) to \(dtype.name)", ["cast", name, dtype.name]) { (table) throws(CheckpointError) in
+    StateStep("cast \(name) to \(dtype.name)", ["cast", name, dtype.name]) {
+      (table) throws(CheckpointError) in
       try table.cast(name, to: dtype)
     }
   }
@@ -51,7 +56,8 @@ public struct StateStep: Sendable, CustomStringConvertible {
   /// Converts the elements of all selected tensors of floats; none may be no step at all.
   public static func cast(_ selection: StateSelection, to dtype: DType) -> StateStep {
     StateStep(
-      "cast the floats \(selection) to \(dtype.name)", ["cast all", "\(selection)", dtype.name]) { (table) throws(CheckpointError) in
+      "cast the floats \(selection) to \(dtype.name)", ["cast all", "\(selection)", dtype.name]
+    ) { (table) throws(CheckpointError) in
       for name in table.names where selection.contains(name) {
         if try table.tensor(name).descriptor.dtype.isFloat { try table.cast(name, to: dtype) }
       }
@@ -60,7 +66,9 @@ public struct StateStep: Sendable, CustomStringConvertible {
 
   /// Removes all selected tensors and values.
   public static func drop(_ selection: StateSelection) -> StateStep {
-    StateStep("drop \(selection)", ["drop all", "\(selection)"]) { (table) throws(CheckpointError) in table.drop(selection) }
+    StateStep("drop \(selection)", ["drop all", "\(selection)"]) {
+      (table) throws(CheckpointError) in table.drop(selection)
+    }
   }
 
   /// Does nothing, and refuses a state in which nothing is selected: a pattern was mistyped.
@@ -72,7 +80,8 @@ public struct StateStep: Sendable, CustomStringConvertible {
 
   /// Gives a tensor a second name that shares its bytes, for weights that are tied from now on.
   public static func alias(_ name: String, of original: String) -> StateStep {
-    StateStep("alias \(name) of \(original)", ["alias", name, original]) { (table) throws(CheckpointError) in
+    StateStep("alias \(name) of \(original)", ["alias", name, original]) {
+      (table) throws(CheckpointError) in
       var tensor = try table.tensor(original)
       tensor.descriptor.name = table.prefix + name
       try table.add(tensor)
@@ -81,7 +90,9 @@ public struct StateStep: Sendable, CustomStringConvertible {
 
   /// Adds a value, which must not be there.
   public static func add(_ name: String, value: MetadataValue) -> StateStep {
-    StateStep("add \(name)", ["value", name, "\(value.code) \(value.encoded)"]) { (table) throws(CheckpointError) in try table.add(name, value) }
+    StateStep("add \(name)", ["value", name, "\(value.code) \(value.encoded)"]) {
+      (table) throws(CheckpointError) in try table.add(name, value)
+    }
   }
 
   /// Adds a tensor, which must not be there.
@@ -98,7 +109,8 @@ public struct StateStep: Sendable, CustomStringConvertible {
     let element = element ?? [UInt8](repeating: 0, count: dtype.byteCount)
     precondition(element.count == dtype.byteCount, "an element has as many bytes as its dtype")
     return StateStep(
-      "add \(name), \(dtype.name) \(shape)", ["add", name, dtype.name, "\(shape)", "\(element)"]) { (table) throws(CheckpointError) in
+      "add \(name), \(dtype.name) \(shape)", ["add", name, dtype.name, "\(shape)", "\(element)"]
+    ) { (table) throws(CheckpointError) in
       try table.add(TensorSource(table.descriptor(name, dtype, shape), .repeated(element)))
     }
   }
@@ -117,7 +129,8 @@ public struct StateStep: Sendable, CustomStringConvertible {
     let lengths = sizes.map { " of \($0)" } ?? ""
     return StateStep(
       "split \(name) into \(parts) along axis \(axis)\(lengths)",
-      ["split", name, "\(axis)", "\(sizes ?? [])"] + parts) {
+      ["split", name, "\(axis)", "\(sizes ?? [])"] + parts
+    ) {
       (table) throws(CheckpointError) in
       try table.split(name, into: parts, axis: axis, sizes: sizes)
     }
@@ -132,7 +145,8 @@ public struct StateStep: Sendable, CustomStringConvertible {
   /// - Returns: The step.
   public static func merge(_ parts: [String], into name: String, axis: Int = 0) -> StateStep {
     StateStep(
-      "merge \(parts) into \(name) along axis \(axis)", ["merge", name, "\(axis)"] + parts) {
+      "merge \(parts) into \(name) along axis \(axis)", ["merge", name, "\(axis)"] + parts
+    ) {
       (table) throws(CheckpointError) in
       try table.merge(parts, into: name, axis: axis)
     }
