@@ -192,7 +192,8 @@ package final class PlaneEncoder {
     guard
       let encoded = unsafe deflater.encode(bytes, into: UnsafeMutableRawBufferPointer(room))
     else { return false }
-    return Double(encoded * 8) < sample.bitsPerByte * Double(byteCount)
+    // A code for single bytes takes a bit for each of them at the least.
+    return Double(encoded * 8) < max(1, sample.bitsPerByte) * Double(byteCount)
   }
 
   // MARK: Looking and splitting

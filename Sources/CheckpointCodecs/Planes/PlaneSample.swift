@@ -51,7 +51,7 @@ struct PlaneSample {
     var logarithm = number.bitWidth - 1 - number.leadingZeroBitCount
     var power = UInt64(number) << UInt64(31 - logarithm)  // from 2³¹ to 2³²
     for _ in 0..<16 {
-      power = power * power >> 31
+      power = (power * power) >> 31
       logarithm <<= 1
       if power >= 1 << 32 {
         power >>= 1
