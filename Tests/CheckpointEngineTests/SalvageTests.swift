@@ -14,6 +14,19 @@ import Testing
     "chunk table", "metadata", "trailer", "frames",
   ]
 
+  /// Readers take such names, and so another program may have written them.
+  @Test(arguments: FormatVersion.allCases)
+  func namesThatOnlyLookDifferentComeBack(version: FormatVersion) throws {
+    let path = repositoryPath("Tests/Fixtures/v\(version.rawValue)/equivalent-names.ckpt")
+    let bytes = try bytes(ofFileAt: path)
+    let source = try FileInMemory(bytes).open()
+    let result = try SalvageFixture(version).salvage(Array(bytes.dropLast(1024)))
+    let reader = try #require(result?.reader)
+    #expect(result?.report.lostTensorCount == 0)
+    #expect(reader.tensors == source.tensors)
+    for name in source.tensors.map(\.name) { #expect(try reader.read(name) == source.read(name)) }
+  }
+
   @Test(arguments: FormatVersion.allCases)
   func anIntactFileIsCopied(version: FormatVersion) throws {
     // Without what this build does not know, which would be lost.

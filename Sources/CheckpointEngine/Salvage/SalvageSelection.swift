@@ -9,6 +9,10 @@ struct SalvageSelection {
   /// The chunks of the planned tensors, in their order.
   private(set) var chunks: [ChunkEntry] = []
   private(set) var tensors: [SalvageReport.Tensor] = []
+  /// The numbers in the plan, by the numbers of the damaged file.
+  private var numbers: [Int: Int] = [:]
+  /// What stands in the plan: a table that somebody made up may have a name twice.
+  private var names: Set<StateName> = []
 
   init(_ index: SalvageIndex) {
     for tensor in index.tensors {
@@ -22,8 +26,7 @@ struct SalvageSelection {
 
   private mutating func add(_ tensor: SalvageIndex.Tensor) {
     var isRecovered = tensor.isPossible && !tensor.chunks.contains(nil)
-    // Names that differ in nothing but their normal form are legal to read and not to write.
-    if isRecovered { isRecovered = (try? plan.append(tensor.descriptor)) != nil }
+    if isRecovered { isRecovered = plan(tensor.descriptor, aliasOf: nil) }
     if isRecovered { chunks += tensor.chunks.compactMap { $0 } }
     tensors.append(
       SalvageReport.Tensor(
@@ -34,14 +37,22 @@ struct SalvageSelection {
 
   private mutating func add(_ descriptor: TensorDescriptor, aliasOf number: Int) {
     let original = tensors[number]
-    let isRecovered =
-      original.isRecovered
-      && (try? plan.appendAlias(descriptor.name, of: original.descriptor.name)) != nil
+    let isRecovered = original.isRecovered && plan(descriptor, aliasOf: numbers[number])
     tensors.append(
       SalvageReport.Tensor(
         descriptor: descriptor, original: original.descriptor.name, chunkCount: original.chunkCount,
         lostChunkCount: original.lostChunkCount, lostRanges: original.lostRanges,
         isRecovered: isRecovered))
+  }
+
+  /// Takes a tensor or a second name of one into the plan, if its name is free.
+  private mutating func plan(_ descriptor: TensorDescriptor, aliasOf number: Int?) -> Bool {
+    let entry = SavePlan.Entry(descriptor: descriptor, aliasOf: number)
+    guard names.insert(StateName(descriptor.name)).inserted,
+      (try? plan.append(keepingName: entry)) != nil
+    else { return false }
+    numbers[tensors.count] = plan.entries.count - 1
+    return true
   }
 
   /// The bytes of lost chunks, neighbours put together.
