@@ -32,7 +32,7 @@ enum DoctorCommand {
       64  the command line has no meaning
 
     example:
-      ckpt doctor runs && train --output runs/demo
+      ckpt doctor runs && train-lm --output_dir runs/demo
     """
 
   private static func lines(_ report: FileSystemReport) -> [String] {

@@ -101,6 +101,7 @@ private struct Trial {
       probe(.exclusiveCreate, "a second file of one name is refused", createsExclusively),
       probe(.exclusiveRename, "a rename replaces nothing", renamesExclusively),
       probe(.exclusiveLink, "a link replaces nothing", linksExclusively),
+      probe(.replacingRename, "a rename takes the place of a file", renamesReplacing),
       probe(.lock, "flock keeps a second descriptor out", locks),
       probe(.fileSync, "fsync of a file succeeds") {
         try withFile { try backend.sync($0) }
@@ -176,6 +177,15 @@ private struct Trial {
       try backend.renameExclusively("a", to: "c", in: directory)
       try backend.renameExclusively("c", to: "a", in: directory)
       return true
+    }
+  }
+
+  private func renamesReplacing() throws -> Bool {
+    try withFile("a") { (file: Descriptor) -> Bool in
+      try withFile("b") { (_: Descriptor) -> Bool in
+        try backend.renameReplacing("a", to: "b", in: directory)
+        return try backend.status("b", in: directory).isSameFile(as: backend.status(file))
+      }
     }
   }
 

@@ -6,6 +6,7 @@ package struct FileSystemReport: Hashable, Sendable {
       case exclusiveCreate = "exclusive create"
       case exclusiveRename = "exclusive rename"
       case exclusiveLink = "exclusive link"
+      case replacingRename = "replacing rename"
       case lock
       case fileSync = "fsync of a file"
       case directorySync = "fsync of a directory"
@@ -139,6 +140,9 @@ extension FileSystemReport {
     }
     if works(.exclusiveRename) == false, works(.exclusiveLink) == true {
       notes.append("publishing goes by link, since there is no exclusive rename")
+    }
+    if works(.replacingRename) == false {
+      notes.append("ckpt-migrate --in-store cannot work: no rename takes the place of a file")
     }
     if works(.directWrite) == false { notes.append("saves go through the page cache") }
     if writeCache == "write back" {
