@@ -46,6 +46,29 @@ import Testing
     }
   }
 
+  @Test func rowsInARowReadEachChunkOnce() throws {
+    let disk = SimulatedDisk()
+    var generator = SeededGenerator(7)
+    let bytes = generator.bytes(64 * 40)
+    var state = SampleState()
+    state.add("rows", .uint8, [640, 4], bytes)
+    try disk.writer(256).save(state, step: 1)
+    let path = "/run/" + checkpointName(1, 1)
+    let reader = try CheckpointReader.open(path: path, on: disk.device, threads: 1)
+    let start = disk.operationCount
+    for row in 0..<640 {
+      let expected = Array(bytes[row * 4..<row * 4 + 4])
+      #expect(try reader.read(rows: row..<row + 1, of: "rows") == expected)
+    }
+    #expect(disk.operations[start...].count { $0.kind == .read } == 10)
+    // Other chunks in between are not taken for it.
+    for row in [0, 639, 1, 100, 0, 101] {
+      let expected = Array(bytes[row * 4..<row * 4 + 4])
+      #expect(try reader.read(rows: row..<row + 1, of: "rows") == expected)
+      _ = try reader.read(rows: 0..<640, of: "rows")
+    }
+  }
+
   @Test func rowsOfTensorsWithoutElementsAreEmpty() throws {
     let (reader, _) = try reader()
     #expect(try reader.read(rows: 0..<5, of: "no columns").isEmpty)

@@ -79,8 +79,11 @@ extension CheckpointReader {
       return
     }
     try workspaces.withTool { (workspace) throws(CheckpointError) in
-      let whole = unsafe workspace.rawBytes(Int(end - start))
-      unsafe try loader.load(entry.firstChunk + chunk, into: whole, by: workspace)
+      let number = entry.firstChunk + chunk
+      let whole = unsafe try workspace.rawBytes(of: number, Int(end - start)) {
+        (memory) throws(CheckpointError) in
+        unsafe try loader.load(number, into: memory, by: workspace)
+      }
       let wanted = Int(part.lowerBound - start)..<Int(part.upperBound - start)
       unsafe destination.copyMemory(from: UnsafeRawBufferPointer(rebasing: whole[wanted]))
     }
