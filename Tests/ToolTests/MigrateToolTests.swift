@@ -158,6 +158,24 @@ struct MigrateToolTests {
     }
   }
 
+  @Test func aDryRunEndsAsTheRealOneWould() throws {
+    try StoreFixture.with(2) { fixture in
+      let dry = ["--in-store", fixture.directory, "--dry-run"]
+      func status(_ more: String...) throws -> ToolResult {
+        try ToolProcess.run([try ToolProcess.path(of: "ckpt-migrate")] + dry + more)
+      }
+      #expect(try status("--to", "1").status == 0)
+      let lossy = try status("--drop", "bias")
+      #expect(lossy.status == 1 && lossy.error.contains("add --keep-originals DIR"))
+      let kept = try status("--drop", "bias", "--keep-originals", fixture.directory + "/..")
+      #expect(kept.status == 0 && kept.output.contains("For the originals "))
+      let pattern = try status("--drop", "optimzer/**")
+      #expect(pattern.status == 1 && pattern.error.contains("nothing matches 'optimzer/**'"))
+      #expect(try status("--cast", "w*.weight=bfloat16").status == 1)
+      #expect(try status("--cast", "none*=bfloat16").error.contains("nothing matches"))
+    }
+  }
+
   @Test func aLineWithoutMeaningIsAnswered() throws {
     let lines = [
       [], ["a"], ["a", "b", "c"], ["--in-store"], ["--in-store", "a", "b"],

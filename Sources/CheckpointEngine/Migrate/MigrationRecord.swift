@@ -10,7 +10,7 @@ public struct MigrationRecord: Hashable, Sendable {
   public let writer: String
   /// The plan's fingerprint.
   package let plan: Identifier
-  /// The plan, a line for the format version and each step.
+  /// The plan, a line for the format version and each step; of a very long one the beginning.
   public let steps: String
   /// Whether what was before could be had back.
   public let isLossless: Bool
@@ -21,8 +21,24 @@ public struct MigrationRecord: Hashable, Sendable {
     formatVersion = UInt64(header.formatVersion.rawValue)
     writer = header.writer
     self.plan = plan.fingerprint
-    steps = plan.description
+    steps = Self.shortened(plan.description)
     self.isLossless = isLossless
+  }
+}
+
+extension MigrationRecord {
+  /// A plan may have a step for each of 100,000 tensors, and each file keeps the plans of all its migrations.
+  private static let stepByteCountMax = 64 << 10
+
+  private static func shortened(_ text: String) -> String {
+    guard text.utf8.count > stepByteCountMax else { return text }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    var (kept, byteCount) = (0, 0)
+    while byteCount + lines[kept].utf8.count < stepByteCountMax {
+      byteCount += lines[kept].utf8.count + 1
+      kept += 1
+    }
+    return (lines[..<kept] + ["and \(lines.count - kept) more steps"]).joined(separator: "\n")
   }
 }
 

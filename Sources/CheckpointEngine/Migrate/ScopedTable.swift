@@ -59,7 +59,7 @@ struct ScopedTable {
     var sources: [TensorSource] = []
     for part in parts { sources.append(try tensor(part)) }
     guard Set(parts.map { StateName($0) }).count == parts.count else {
-      throw failure("a part stands twice among \(parts)")
+      throw failure("a part stands twice among \(parts.map(escaped))")
     }
     guard let first = sources.first?.descriptor, axis >= 0, axis < first.shape.count else {
       throw failure("there is no axis \(axis) to join along")
