@@ -203,17 +203,3 @@ extension SavePlan {
     return numbers
   }
 }
-
-extension MetadataValue {
-  fileprivate var typeName: String {
-    switch self {
-    case .bool: "bool"
-    case .int64: "int64"
-    case .uint64: "uint64"
-    case .float64: "float64"
-    case .string: "string"
-    case .bytes: "bytes"
-    case .json: "json"
-    }
-  }
-}

@@ -16,19 +16,6 @@ extension MetadataValue {
     }
   }
 
-  /// The name of its type, as `docs/json.md` has it.
-  var typeName: String {
-    switch self {
-    case .bool: "bool"
-    case .int64: "int64"
-    case .uint64: "uint64"
-    case .float64: "float64"
-    case .string: "string"
-    case .bytes: "bytes"
-    case .json: "json"
-    }
-  }
-
   /// The value for programs; JSON as a text, bytes in hexadecimal digits.
   var json: JSONValue {
     switch self {

@@ -49,6 +49,19 @@ extension MetadataValue {
 }
 
 extension MetadataValue {
+  /// The name of its type, as docs/format.md and docs/json.md have it.
+  package var typeName: String {
+    switch self {
+    case .bool: "bool"
+    case .int64: "int64"
+    case .uint64: "uint64"
+    case .float64: "float64"
+    case .string: "string"
+    case .bytes: "bytes"
+    case .json: "json"
+    }
+  }
+
   package var code: UInt8 {
     switch self {
     case .bool: 1

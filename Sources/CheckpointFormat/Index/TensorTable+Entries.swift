@@ -74,9 +74,4 @@ extension TensorTable {
   }
 
   package var entries: Entries { Entries(self) }
-
-  /// The bytes of a tensor's name, as they lie in the table.
-  func withName<Result>(of number: Int, _ body: (RawSpan) -> Result) -> Result {
-    body(encoded.rawSpan.extracting(records[number].name))
-  }
 }
