@@ -10,7 +10,7 @@ internal import Synchronization
 package enum StandardStreams {
   private static let failure = Atomic<Int32>(0)
 
-  /// Makes descriptors 0, 1 and 2 safe to have; call it before anything is opened.
+  /// Makes descriptors 0, 1 and 2 safe to have, and failed writes errors; call it before anything is opened.
   ///
   /// If the program was started with one of them closed, the next file it opens would take that
   /// number, and a line meant for a person would be written into a checkpoint.
@@ -22,6 +22,8 @@ package enum StandardStreams {
     }
     // A write to a closed pipe then fails, and we decide; see `writeOutput` and `writeError`.
     _ = signal(SIGPIPE, SIG_IGN)
+    // A write beyond `ulimit -f` then fails with EFBIG, which is reported, instead of killing.
+    _ = signal(SIGXFSZ, SIG_IGN)
   }
 
   /// Writes a line to standard output.

@@ -1,17 +1,9 @@
 internal import CheckpointTraining
 internal import CommandLineTool
 
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Darwin)
-  internal import Darwin
-#endif
-
 /// The command line of train-lm.
 enum TrainCommand {
   static func main() -> Never {
-    // A file-size limit then fails a write with EFBIG, which is reported, instead of killing.
-    _ = signal(SIGXFSZ, SIG_IGN)
     CommandLineProgram(
       name: "train-lm", version: StoreOptions.libraryVersion, help: TrainOptions.help,
       kinds: TrainOptions.kinds

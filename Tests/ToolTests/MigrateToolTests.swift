@@ -142,6 +142,21 @@ struct MigrateToolTests {
     }
   }
 
+  @Test func aLimitOnTheSizeOfFilesIsAnErrorAndLeavesNothing() throws {
+    try StoreFixture.with { fixture in
+      for command in ["--in-store $2 --to 1", "$1 $2/../new.ckpt"] {
+        let result = try ToolProcess.run([
+          "/bin/sh", "-c", "ulimit -f 8; exec $0 " + command,
+          try ToolProcess.path(of: "ckpt-migrate"), fixture.path, fixture.directory,
+        ])
+        #expect(result.status == 2 && result.error.contains("ulimit -f"), "\(result.error)")
+      }
+      let names = try FileManager.default.contentsOfDirectory(atPath: fixture.directory)
+      #expect(names.filter { $0.hasSuffix(".tmp") }.isEmpty)
+      #expect(try versions(fixture.paths) == [.v2])
+    }
+  }
+
   @Test func originalsAreKeptAndWhatIsLostIsTold() throws {
     try StoreFixture.with(2) { fixture in
       let before = try fixture.paths.map { try Data(contentsOf: URL(filePath: $0)) }
