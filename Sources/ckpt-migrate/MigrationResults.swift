@@ -38,7 +38,7 @@ struct MigrationResults {
     StandardStreams.writeOutput(
       "\(escaped(target)): format \(migration.header.formatVersion.rawValue), "
         + "\(Readable.count(count, "tensor")), at most \(Readable.size(migration.byteCountMax))")
-    for loss in migration.losses { StandardStreams.writeOutput("  loses: \(escaped(loss))") }
+    for loss in migration.losses { StandardStreams.writeOutput("  " + Self.words(ofLoss: loss)) }
   }
 
   func plan(_ item: StoreMigrationItem) {
@@ -51,7 +51,7 @@ struct MigrationResults {
       words =
         "format \(entry.header.map { "\($0.formatVersion.rawValue)" } ?? "?"), "
         + "\(Readable.size(entry.byteCount)); at most \(Readable.size(byteCountMax)) afterwards"
-        + losses.map { "\n  loses: \(escaped($0))" }.joined()
+        + losses.map { "\n  " + Self.words(ofLoss: $0) }.joined()
     case .isDone:
       fields.append(("action", .string("none")))
       words = "is as the plan wants it"
@@ -61,7 +61,7 @@ struct MigrationResults {
         ("message", .string(error.message)),
       ]
       let tensor = error.location?.tensor.map { " This is tensor '\(escaped($0))'." }
-      words = "stays as it is: \(error.message)\(tensor ?? "")"
+      words = Colors.output.paint("stays as it is: \(error.message)\(tensor ?? "")", .caution)
     }
     if asJSON { return print("checkpoint", fields) }
     StandardStreams.writeOutput("\(escaped(entry.name)): \(words)")
@@ -200,6 +200,10 @@ struct MigrationResults {
       let all = alike.dropFirst().reduce(alike[0]) { $0.joined(with: $1) }
       return sentence(all, subject: Readable.count(alike.count, "tensor"))
     }
+  }
+
+  private static func words(ofLoss loss: String) -> String {
+    Colors.output.paint("loses: \(escaped(loss))", .caution)
   }
 
   private static func sentence(_ cast: CastReport) -> String {

@@ -17,8 +17,8 @@ struct TextResults: Results {
   private func print(
     _ verdict: Verdict, _ path: String, _ level: VerificationLevel, _ rest: String
   ) {
-    StandardStreams.writeOutput(
-      "\(verdict.rawValue)  \(escaped(path))  level=\(level.rawValue)\(rest)")
+    let line = "\(verdict.rawValue)  \(escaped(path))  level=\(level.rawValue)\(rest)"
+    StandardStreams.writeOutput(Colors.output.paintFirstWord(of: line, verdict.tone))
   }
 
   private func facts(_ report: VerificationReport) -> String {
@@ -35,5 +35,15 @@ struct TextResults: Results {
     if let tensor = location?.tensor { text += " tensor='\(escaped(tensor))'" }
     if let chunk = location?.chunk { text += " chunk=\(chunk)" }
     return text
+  }
+}
+
+extension Verdict {
+  fileprivate var tone: Colors.Tone {
+    switch self {
+    case .ok: .good
+    case .damaged: .bad
+    case .unreadable, .unsupported, .removed: .caution
+    }
   }
 }

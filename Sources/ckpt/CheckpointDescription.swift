@@ -48,14 +48,19 @@ enum CheckpointDescription {
       table.append(["resumed at", (isCut ? ["..."] : []).joined() + shown.joined(separator: ", ")])
     }
     if let reason = reader.metadata.unhealthyReason {
-      table.append(["health", "unhealthy: " + escaped(reason)])
+      let text = "unhealthy: " + escaped(reason)
+      table.append(["health", Colors.output.paint(text, .caution)])
     }
     if let reason = reader.metadata.emergencyReason {
-      table.append(["emergency", escaped(reason)])
+      table.append(["emergency", Colors.output.paint(escaped(reason), .caution)])
     }
     if let entry {
-      if entry.role == .damaged { table.append(["set aside", "as damaged"]) }
-      if let problem = entry.problem { table.append(["problem", "\(problem)"]) }
+      if entry.role == .damaged {
+        table.append(["set aside", Colors.output.paint("as damaged", .bad)])
+      }
+      if let problem = entry.problem {
+        table.append(["problem", Colors.output.paint("\(problem)", .bad)])
+      }
       table.append(["pinned", entry.isPinned ? "yes" : "no"])
     }
     return table.lines

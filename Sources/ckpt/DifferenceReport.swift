@@ -29,7 +29,8 @@ struct DifferenceReport {
     if !isExact {
       lines += section("no part of the state", values(difference.otherValues), limit)
     }
-    return lines + (lines.isEmpty ? [] : [""]) + [verdict]
+    let tone: Colors.Tone = difference.isSameState ? .good : .caution
+    return lines + (lines.isEmpty ? [] : [""]) + [Colors.output.paint(verdict, tone)]
   }
 
   private var heads: [String] {

@@ -39,7 +39,8 @@ enum DoctorCommand {
     var lines = report.probes.map { probe in
       let name = probe.kind.rawValue
       let space = String(repeating: " ", count: max(0, 22 - name.count))
-      return (probe.isWorking ? "yes  " : "no   ") + name + space + probe.explanation
+      let line = (probe.isWorking ? "yes  " : "no   ") + name + space + probe.explanation
+      return Colors.output.paintFirstWord(of: line, probe.isWorking ? .good : .bad)
     }
     let mount = [report.type, report.source, report.mountPoint].map { escaped($0 ?? "unknown") }
     lines.append("file system: \(mount[0]), \(mount[1]) at \(mount[2])")
@@ -60,7 +61,9 @@ enum DoctorCommand {
     }
     lines += report.notes.map { "note: " + $0 }
     lines += report.verdict.reasons.map { "because: " + escaped($0) }
-    return lines + ["guarantee: " + report.verdict.guarantee.rawValue]
+    let guarantee = report.verdict.guarantee
+    let tone: Colors.Tone = guarantee == .durable ? .good : .caution
+    return lines + ["guarantee: " + Colors.output.paint(guarantee.rawValue, tone)]
   }
 
   private static func json(_ report: FileSystemReport) -> String {

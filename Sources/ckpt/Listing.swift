@@ -74,11 +74,15 @@ struct Listing {
     var remarks = row.metrics.map { "\(escaped($0.name)) \(Readable.rounded($0.value))" }
     switch row.entry.role {
     case .candidate: break
-    case .damaged: remarks.append("set aside as damaged")
-    case .emergency: remarks.append("left by a run that failed")
+    case .damaged: remarks.append(Colors.output.paint("set aside as damaged", .bad))
+    case .emergency: remarks.append(Colors.output.paint("left by a run that failed", .caution))
     }
-    if let problem = row.problem { remarks.append("\(problem.code)") }
-    if let reason = row.unhealthyReason { remarks.append("unhealthy: \(escaped(reason))") }
+    if let problem = row.problem {
+      remarks.append(Colors.output.paint("\(problem.code)", .bad))
+    }
+    if let reason = row.unhealthyReason {
+      remarks.append(Colors.output.paint("unhealthy: \(escaped(reason))", .caution))
+    }
     if row.entry.isPinned { remarks.append("pinned") }
     if let origin = row.origin { remarks.append("from step \(origin)") }
     return remarks

@@ -23,19 +23,32 @@ enum PruneCommand {
       return .success
     }
     if access == .writing { store = try CheckpointStore(path, for: .writing) }
-    guard try store.standAtNewest() else {
+    guard let outcome = try outcome(of: policy, in: store, isDryRun: access == .reading) else {
       StandardStreams.writeError(
         "ckpt prune: \(escaped(path)) holds only what runs that failed have left, which stays.")
       return .success
     }
-    let decisions = try store.retentionPlan(policy)
-    let report = access == .writing ? store.prune(policy) : nil
-    let outcome = PruneOutcome(decisions: decisions, report: report)
     for line in options.has("json") ? outcome.json : outcome.text {
       StandardStreams.writeOutput(line)
     }
     for note in outcome.notes { StandardStreams.writeError("ckpt prune: \(note)") }
     return outcome.isComplete ? .success : .cannotTell
+  }
+
+  /// - Returns: Nil if there is no checkpoint that a run could go on from.
+  private static func outcome(
+    of policy: RetentionPolicy, in store: CheckpointStore, isDryRun: Bool
+  ) throws(CheckpointError) -> PruneOutcome? {
+    let progress = ProgressLine()
+    defer { progress.clear() }
+    store.verificationProgress = { name, done, total in
+      progress.update {
+        ProgressLine.text("verifying \(name)", done: done, of: total, columnCount: $0)
+      }
+    }
+    guard try store.standAtNewest() else { return nil }
+    let decisions = try store.retentionPlan(policy)
+    return PruneOutcome(decisions: decisions, report: isDryRun ? nil : store.prune(policy))
   }
 
   private static func policy(_ options: OptionParser) throws(UsageError) -> RetentionPolicy {

@@ -46,7 +46,16 @@ struct PruneOutcome {
         Readable.size(entry.byteCount), escaped(reasons(decision).joined(separator: ", ")),
       ])
     }
-    return table.lines + ["", summary]
+    let lines = zip(table.lines, decisions).map { line, decision in
+      let tone: Colors.Tone? =
+        switch fate(decision) {
+        case .kept: .good
+        case .removed: nil
+        case .left: .caution
+        }
+      return Colors.output.paintFirstWord(of: line, tone)
+    }
+    return lines + ["", summary]
   }
 
   private var summary: String {

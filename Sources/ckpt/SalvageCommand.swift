@@ -69,13 +69,17 @@ private enum SalvageText {
   private static let rangeCountMax = 8
 
   static func lines(_ report: SalvageReport) -> [String] {
-    report.damagedParts.map { "damaged    the \($0.rawValue)" }
+    report.damagedParts.map {
+      Colors.output.paintFirstWord(of: "damaged    the \($0.rawValue)", .bad)
+    }
       + report.tensors.map { tensor in
         let shape = "\(tensor.descriptor.dtype.name) \(tensor.descriptor.shape)"
         let what = "'\(escaped(tensor.descriptor.name))'  \(shape)"
         let alias = tensor.original.map { "  the same as '\(escaped($0))'" } ?? ""
-        return tensor.isRecovered
-          ? "recovered  \(what)\(alias)" : "lost       \(what)\(alias)  \(loss(of: tensor))"
+        return Colors.output.paintFirstWord(
+          of: tensor.isRecovered
+            ? "recovered  \(what)\(alias)" : "lost       \(what)\(alias)  \(loss(of: tensor))",
+          tensor.isRecovered ? .good : .bad)
       }
   }
 

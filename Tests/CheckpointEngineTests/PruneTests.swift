@@ -23,6 +23,22 @@ import Testing
     #expect(try disk.reader().recover()?.step == 4)
   }
 
+  @Test func howFarVerifyingIsIsToldWhereverItHappens() throws {
+    try disk.saveRun(1, 2, 3, 4)
+    let store = try disk.writer()
+    var told: [(name: String, done: UInt64, total: UInt64)] = []
+    store.verificationProgress = { told.append(($0, $1, $2)) }
+    #expect(try store.standAtNewest())
+    #expect(!told.isEmpty && told.allSatisfy { $0.name == checkpointName(4, 4) })
+    #expect(told.allSatisfy { $0.done <= $0.total })
+    let size = try #require(try store.entries().first).byteCount
+    #expect(told.last?.total == size)
+    told = []
+    // Of several that are kept each is verified, so that damaged ones do not count.
+    #expect(store.prune(.last(2)).removed.count == 2)
+    #expect(told.contains { $0.name == checkpointName(3, 3) })
+  }
+
   @Test func theNewestIntactStaysIfNewerOnesAreDamaged() throws {
     try disk.saveRun(1, 2, 3, 4, 5)
     try disk.damage(checkpointName(5, 5))

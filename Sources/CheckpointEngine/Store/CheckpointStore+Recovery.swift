@@ -251,7 +251,7 @@ extension CheckpointStore {
     #if Mutants
       if Mutant.isActive(.verificationSkippedAtRecovery) { return .intact(reader) }
     #endif
-    let findings = reader.verify(.full).findings
+    let findings = verify(reader, entry).findings
     guard let first = findings.first else {
       verdicts[FileKey(entry.name, reader.header)] = Verdict(intact: reader.metadata)
       return .intact(reader)
@@ -260,6 +260,11 @@ extension CheckpointStore {
     for finding in findings where finding.code != .corrupted { _ = try requirePassable(finding) }
     verdicts[FileKey(entry.name, reader.header)] = .notCounted
     return .passedOver(first)
+  }
+
+  /// Verifies every byte of a checkpoint of this store.
+  func verify(_ reader: CheckpointReader, _ entry: StoreEntry) -> VerificationReport {
+    reader.verify(.full) { [verificationProgress] in verificationProgress?(entry.name, $0, $1) }
   }
 
   /// Returns `problem` if recovery may fall back over it, and throws it with the way on otherwise.

@@ -169,7 +169,7 @@ extension CheckpointStore {
     try? directory.backend.dropCache(file.descriptor)
     do throws(CheckpointError) {
       let reader = try CheckpointReader(file, limits: options.limits, pool: pool)
-      if let finding = reader.verify(.full).findings.first { throw finding }
+      if let finding = verify(reader, entry).findings.first { throw finding }
     } catch {
       if let header = entry.header { verdicts[FileKey(entry.name, header)] = .notCounted }
       throw error

@@ -31,6 +31,8 @@ public final class CheckpointStore {
   /// Whether the last save that came into place may not survive a power cut.
   var isDurabilityInDoubt = false
   var run: RunContext?
+  /// Is told, on the thread that calls, how many bytes of how many of a checkpoint are verified.
+  package var verificationProgress: ((_ name: String, _ done: UInt64, _ of: UInt64) -> Void)?
 
   /// What retention makes of a file.
   enum Verdict {
