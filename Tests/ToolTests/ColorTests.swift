@@ -41,7 +41,8 @@ struct ColorTests {
         ([tool, "doctor", fixture.directory], "\u{1B}[32myes\u{1B}[0m"),
       ]
       for (command, painted) in commands {
-        let plain = try ToolProcess.run(command)
+        // Whatever the tests' own environment says.
+        let plain = try ToolProcess.run(["/usr/bin/env", "-u", "NO_COLOR", "TERM=xterm"] + command)
         #expect(!(plain.output + plain.error).contains(Self.escape))
         let terminal = try PseudoTerminal.run(command)
         #expect(terminal.status == plain.status)
