@@ -14,18 +14,13 @@ struct LiteralCode {
 
   let lengths: [UInt8]
   let head: BitWriter
-  private let codes: [UInt16]
+  let codes: [UInt16]
 
   /// - Parameter counts: How often each symbol occurs; at least two do, the end of the block among them.
   init(of counts: [UInt32]) {
     lengths = HuffmanCode.lengths(of: counts, limit: Self.lengthMax)
     codes = HuffmanCode.codes(of: lengths, limit: Self.lengthMax)
     head = Self.head(of: lengths)
-  }
-
-  /// The code of a symbol in the lower half, its length in the upper.
-  func packed(_ symbol: Int) -> UInt32 {
-    UInt32(codes[symbol]) | UInt32(lengths[symbol]) << 16
   }
 
   /// Bytes of a stream of literals that occur so often.
