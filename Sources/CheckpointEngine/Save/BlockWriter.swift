@@ -64,6 +64,19 @@ final class BlockWriter: Sendable {
     if isUncached { setCaching(.uncached) }
   }
 
+  /// Reserves room for the most bytes that may come, before the first of them.
+  ///
+  /// If there is not enough, gives it back and lets the writes decide, since encoded chunks may need much less.
+  func reserve(byteCountMax: UInt64) {
+    do {
+      try requireSound()
+      try backend.preallocate(descriptor, byteCount: byteCountMax)
+    } catch {
+      // Only advice: a file system that cannot reserve, or has reserved a part, is asked to forget.
+      if error.call == .preallocate { try? backend.truncate(descriptor, to: 0) }
+    }
+  }
+
   /// Throws the first failure again.
   func requireSound() throws(StorageError) {
     let failure = state.withLock { state in

@@ -35,8 +35,9 @@ final class SaveResources {
   func takeBuffers() -> [PageBuffer] {
     defer { buffers = [] }
     guard buffers.isEmpty else { return buffers }
-    // Without a thread that writes, none could be filled meanwhile.
-    let count = writerPool.threadCount == 0 ? 1 : 2
+    // Without a thread that writes, none could be filled meanwhile. With it, the disk pauses now and then, and the
+    // others are filled while it does.
+    let count = writerPool.threadCount == 0 ? 1 : 4
     return (0..<count).map { _ in PageBuffer(byteCount: options.bufferByteCount) }
   }
 

@@ -21,12 +21,18 @@ final class SequentialOutput {
   /// How much of the current buffer is filled, and how much of each buffer is used.
   private var filledByteCount = 0
   private var portionByteCount = 0
+  private var portionByteCountMax = 0
   private var isLarge = false
+  /// What comes before the first portion of a large file.
+  private var preparation: Job?
   /// Bytes accepted so far, which is where the next ones go.
   private(set) var byteCount: UInt64 = 0
 
   private static let blockByteCount = Int(Layout.fileAlignment)
-  /// With smaller ones, disk and caller wait for each other.
+  /// The first portion of a large file.
+  ///
+  /// With small ones disk and caller wait for each other, so that each is twice
+  /// as large as the one before.
   private static let portionByteCountMin = 1 << 20
 
   init(_ backend: any StorageBackend, _ descriptor: Descriptor, _ resources: SaveResources) {
@@ -47,18 +53,26 @@ final class SequentialOutput {
     var isUncached: Bool { writer.isUncached }
   #endif
 
-  /// Decides how the file is written, before its first byte.
+  /// Reserves room and decides how the file is written, before its first byte.
   func begin(fileByteCountMax: UInt64) {
     let options = resources.options
     isLarge = fileByteCountMax >= options.largeFileByteCount
     if isLarge {
       buffers = resources.takeBuffers()
-      // Of a file that fills few buffers, the first portion is at the disk sooner.
+      // Of a file that fills few buffers, the last portions are smaller as well.
       let share = Int(clamping: fileByteCountMax / 8) / Self.blockByteCount * Self.blockByteCount
-      portionByteCount = min(options.bufferByteCount, max(share, Self.portionByteCountMin))
-      writer.expectMuch(isUncached: !resources.isUncachedRefused)
+      portionByteCountMax = min(options.bufferByteCount, max(share, Self.portionByteCountMin))
+      portionByteCount = min(portionByteCountMax, Self.portionByteCountMin)
+      let (writer, isUncached) = (writer, !resources.isUncachedRefused)
+      // Reserving takes about as long as encoding the first portions.
+      preparation = resources.writerPool.submit {
+        writer.reserve(byteCountMax: fileByteCountMax)
+        writer.expectMuch(isUncached: isUncached)
+      }
     } else {
+      writer.reserve(byteCountMax: fileByteCountMax)
       portionByteCount = min(options.smallBufferByteCount, Int(fileByteCountMax))
+      portionByteCountMax = portionByteCount
       buffers = [PageBuffer(byteCount: portionByteCount)]
     }
     jobs = buffers.map { _ in nil }
@@ -120,6 +134,7 @@ final class SequentialOutput {
     } else {
       unsafe buffer.withBytes(first: byteCount) { writer.write($0) }
     }
+    portionByteCount = min(2 * portionByteCount, portionByteCountMax)
     current = (current + 1) % buffers.count
     jobs[current]?.wait()
     jobs[current] = nil
@@ -127,6 +142,8 @@ final class SequentialOutput {
   }
 
   private func waitForWriter() {
+    preparation?.wait()
+    preparation = nil
     for index in jobs.indices {
       jobs[index]?.wait()
       jobs[index] = nil

@@ -67,18 +67,7 @@ final class TemporaryFile {
   var path: String { directory.path(of: name) }
 
   /// Prepares for the most bytes that may come.
-  ///
-  /// Reserves room; if there is not enough, gives it back and lets the writes decide, since encoded
-  /// chunks may need much less.
-  func begin(byteCountMax: UInt64) {
-    do {
-      try backend.preallocate(descriptor, byteCount: byteCountMax)
-    } catch {
-      // Only advice: a file system that cannot reserve, or has reserved a part, is asked to forget.
-      try? backend.truncate(descriptor, to: 0)
-    }
-    output.begin(fileByteCountMax: byteCountMax)
-  }
+  func begin(byteCountMax: UInt64) { output.begin(fileByteCountMax: byteCountMax) }
 
   /// Makes the contents durable: writes what waits, releases surplus room, then fsync, then a
   /// checked close.
