@@ -75,8 +75,10 @@ struct PlaneSample {
   }
 
   private static let placeBitCount: UInt64 = 12
-  /// One of so many places is looked up; all are remembered.
-  private static let lookUpStride = 16
+  /// Of so many places the first ``step`` are looked up.
+  private static let stride = 16
+  /// One in so many places is remembered, so that what repeats is met whatever its distance.
+  private static let step = 4
 
   private static func repeatCount(
     _ start: UnsafePointer<UInt8>, _ count: Int, _ matchByteCount: Int,
@@ -86,18 +88,22 @@ struct PlaneSample {
     var found = 0
     var offset = 0
     // SAFETY: twelve bytes lie behind every place that is hashed or compared.
-    while offset + lookUpStride + 12 <= count {
-      let before = unsafe Int(places[slot(start + offset, mask)])
-      if before >= 0 {
+    while offset + stride + 12 <= count {
+      for place in offset..<offset + step {
+        let before = unsafe Int(places[slot(start + place, mask)])
+        guard before >= 0 else { continue }
         let isEqual = (0..<matchByteCount).allSatisfy {
-          unsafe start[before + $0] == start[offset + $0]
+          unsafe start[before + $0] == start[place + $0]
         }
-        if isEqual { found += lookUpStride }
+        if isEqual {
+          found += stride
+          break
+        }
       }
-      for place in offset..<offset + lookUpStride {
+      for place in Swift.stride(from: offset, to: offset + stride, by: step) {
         unsafe places[slot(start + place, mask)] = Int16(truncatingIfNeeded: place)
       }
-      offset += lookUpStride
+      offset += stride
     }
     return found
   }
