@@ -28,7 +28,8 @@ package struct Colors: Sendable {
   ///   - environment: The value of a variable of the environment.
   package init(isTerminal: Bool, environment: (String) -> String?) {
     let isWanted = (environment("NO_COLOR") ?? "").isEmpty
-    isEnabled = isTerminal && isWanted && environment("TERM") ?? "dumb" != "dumb"
+    let hasColors = !["", "dumb"].contains(environment("TERM") ?? "")
+    isEnabled = isTerminal && isWanted && hasColors
   }
 
   /// The text in its colour; in none, unchanged.

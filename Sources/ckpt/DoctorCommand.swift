@@ -40,7 +40,7 @@ enum DoctorCommand {
       let name = probe.kind.rawValue
       let space = String(repeating: " ", count: max(0, 22 - name.count))
       let line = (probe.isWorking ? "yes  " : "no   ") + name + space + probe.explanation
-      return Colors.output.paintFirstWord(of: line, probe.isWorking ? .good : .bad)
+      return Colors.output.paintFirstWord(of: line, probe.isWorking ? .good : .caution)
     }
     let mount = [report.type, report.source, report.mountPoint].map { escaped($0 ?? "unknown") }
     lines.append("file system: \(mount[0]), \(mount[1]) at \(mount[2])")

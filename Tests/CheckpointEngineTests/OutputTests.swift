@@ -32,6 +32,7 @@ import Testing
       writer: "CheckpointEngineTests")
     options.output.largeFileByteCount = 0
     options.output.bufferByteCount = 8192
+    options.output.firstPortionByteCount = 8192
     return options
   }
 
@@ -87,6 +88,35 @@ import Testing
     }
     #expect(end == byteCount)
     #expect(writes.dropLast().allSatisfy { $0.byteCount == 8192 })
+  }
+
+  @Test(arguments: [1, 2]) func portionsBeginSmallAndDouble(threads: Int) throws {
+    let disk = SimulatedDisk()
+    var options = Self.largeOptions(disk.device, threads: threads)
+    options.output.bufferByteCount = 32_768
+    options.output.firstPortionByteCount = 4096
+    let store = try CheckpointStore("/run", for: .writing, options: options)
+    for step in UInt64(1)...2 {
+      let start = disk.operationCount
+      try store.save(Self.state, step: step)
+      let sizes = disk.operations[start...].filter { $0.kind == .write }.map { $0.byteCount ?? 0 }
+      #expect(sizes.prefix(4) == [4096, 8192, 16_384, 32_768])
+      #expect(sizes.count > 5 && sizes.dropFirst(4).dropLast().allSatisfy { $0 == 32_768 })
+      #expect(sizes.allSatisfy { $0 <= 32_768 })
+    }
+    try #require(try disk.reader().recover()).reader.requireHolds(Self.state)
+  }
+
+  /// Room that was reserved in part is given back before anything is written.
+  @Test(arguments: [1, 2]) func roomThatCannotBeReservedIsNoError(threads: Int) throws {
+    for fault in [FaultPlan.Effect.error(ENOSPC), .errorAfterEffect(EOPNOTSUPP)] {
+      let disk = SimulatedDisk()
+      let store = try open(disk, threads: threads)
+      disk.faultPlan = FaultPlan([.init(.preallocate, fault)])
+      let trace = try trace(disk) { try store.save(Self.state, step: 1) }
+      #expect(trace.prefix(5) == ["openat", "flock", "fallocate", "ftruncate", "fcntl"])
+      try #require(try disk.reader().recover()).reader.requireHolds(Self.state)
+    }
   }
 
   @Test(arguments: [1, 2]) func aLargeSaveHasTheseCalls(threads: Int) throws {
@@ -245,8 +275,31 @@ import Testing
       #expect(disk.operations[start...].contains { $0.kind == .write })
       usleep(20_000)
     }
-    #expect(slow.writesWhereNoneMayBe.withLock { $0 } == 0)
+    #expect(slow.callsWhereNoneMayBe.withLock { $0 } == 0)
     #expect(disk.storeNames == [".lock"])
+  }
+
+  /// Nor is room reserved any more, if a save is given up before its first byte.
+  @Test func nothingIsReservedAfterASaveWasGivenUp() throws {
+    struct GivenUp: Error {}
+    let disk = SimulatedDisk()
+    let slow = SlowBackend(disk.device.backend)
+    let device = StorageDevice(
+      backend: slow, timeSource: disk.device.timeSource, randomBits: disk.device.randomBits)
+    let store = try CheckpointStore(
+      "/run", for: .writing, options: Self.largeOptions(device, threads: 2))
+    for delay in [UInt32(0), 1000, 3000] {
+      #expect(throws: GivenUp.self) {
+        try store.save(Self.state.plan(), step: 1) { _ in
+          usleep(delay)
+          throw GivenUp()
+        }
+      }
+      usleep(20_000)
+    }
+    #expect(slow.callsWhereNoneMayBe.withLock { $0 } == 0)
+    #expect(disk.storeNames == [".lock"])
+    #expect(disk.openDescriptorCount == 2)  // the directory and its lock
   }
 
   // MARK: Memory
@@ -258,8 +311,9 @@ import Testing
     let spy = AddressSpy(disk.device.backend)
     let device = StorageDevice(
       backend: spy, timeSource: disk.device.timeSource, randomBits: disk.device.randomBits)
-    var options = Self.largeOptions(device, threads: threads)
-    options.output.bufferByteCount = 65536
+    // What nobody fills is zeros, which would become nothing if they were encoded.
+    var options = Self.largeOptions(device, threads: threads, compression: .none)
+    options.output.bufferByteCount = 16_384
     options.chunkByteCount = 1 << 16
     let store = try CheckpointStore("/run", for: .writing, options: options)
     var slots: Set<UInt> = []
@@ -276,8 +330,8 @@ import Testing
       }
       if step == 1 { slots = slotsOfSave }
       #expect(slotsOfSave.isSubset(of: slots))
-      #expect(spy.addresses.withLock { $0.count } <= (threads == 1 ? 1 : 2))
-      for size in [65536, 262_144, 500_000] {
+      #expect(spy.addresses.withLock { $0.count } == (threads == 1 ? 1 : 4))
+      for size in [16_384, 65536, 262_144, 500_000] {
         taken += (0..<20).map { _ in PageBuffer(byteCount: size) }
       }
     }
@@ -307,10 +361,10 @@ import Testing
   }
 }
 
-/// A disk that takes its time to write, and notices writes to files that are on their way out.
+/// A disk that takes its time, and notices calls for files that are on their way out.
 private final class SlowBackend: ForwardingBackend {
   let base: any StorageBackend
-  let writesWhereNoneMayBe = Protected(0)
+  let callsWhereNoneMayBe = Protected(0)
   private let isGone = Protected(false)
 
   init(_ base: any StorageBackend) { self.base = base }
@@ -325,9 +379,23 @@ private final class SlowBackend: ForwardingBackend {
   func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {
-    usleep(2_000)
-    if isGone.withLock({ $0 }) { writesWhereNoneMayBe.withLock { $0 += 1 } }
+    takeTime()
     return try base.write(descriptor, bytes, at: offset)
+  }
+
+  func preallocate(_ descriptor: Descriptor, byteCount: UInt64) throws(StorageError) {
+    takeTime()
+    try base.preallocate(descriptor, byteCount: byteCount)
+  }
+
+  func setCaching(_ descriptor: Descriptor, _ caching: Caching) throws(StorageError) {
+    takeTime()
+    try base.setCaching(descriptor, caching)
+  }
+
+  private func takeTime() {
+    usleep(2_000)
+    if isGone.withLock({ $0 }) { callsWhereNoneMayBe.withLock { $0 += 1 } }
   }
 
   func unlink(_ name: String, in directory: Descriptor) throws(StorageError) {

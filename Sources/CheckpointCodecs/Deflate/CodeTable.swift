@@ -13,8 +13,7 @@ final class CodeTable {
   private let literals: UnsafeMutablePointer<Entry>
   /// At first byte | second byte << 8; allocated when first needed.
   ///
-  /// What is there of pairs that do not occur
-  /// comes from earlier codes, or is none.
+  /// What is there of pairs that do not occur comes from earlier codes, or is none.
   private var pairs: UnsafeMutablePointer<Entry>?
   private(set) var endOfBlock: Entry = 0
   /// Whether the pairs are those of the code.
@@ -36,8 +35,8 @@ final class CodeTable {
   ///
   /// - Parameters:
   ///   - code: The code of every byte that occurs.
-  ///   - count: How many bytes are to be coded with it: pairs pay only for many.
-  func fill(_ code: LiteralCode, forLiterals count: Int) {
+  ///   - count: How many bytes are to be coded with it in pairs, which pay only for many.
+  func fill(_ code: LiteralCode, forPairsOf count: Int) {
     for byte in 0..<256 { unsafe literals[byte] = Self.entry(of: byte, code) }
     endOfBlock = Self.entry(of: LiteralCode.endOfBlock, code)
     let bytes = (0..<256).filter { code.lengths[$0] > 0 }

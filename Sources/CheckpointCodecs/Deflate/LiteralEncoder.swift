@@ -119,7 +119,8 @@ final class LiteralEncoder {
   ) {
     precondition(output.count == plan.byteCount, "streams are as long as was planned")
     guard let source = plane.baseAddress, let target = output.baseAddress else { return }
-    table.fill(plan.code, forLiterals: plane.count)
+    let isCut = plan.streamByteCounts.count == Self.pieceCount
+    table.fill(plan.code, forPairsOf: isCut ? plane.count : 0)
     var streams: [LiteralStream] = unsafe []
     var offset = 0
     for (piece, byteCount) in plan.streamByteCounts.enumerated() {
@@ -133,7 +134,7 @@ final class LiteralEncoder {
       offset += byteCount
     }
     for index in unsafe streams.indices { unsafe streams[index].begin(plan.code.head) }
-    if unsafe streams.count == 4 {
+    if isCut {
       unsafe (streams[0], streams[1]) = LiteralStream.coded(streams[0], streams[1], by: table)
       unsafe (streams[2], streams[3]) = LiteralStream.coded(streams[2], streams[3], by: table)
     }

@@ -77,7 +77,8 @@ struct PlaneSample {
   private static let placeBitCount: UInt64 = 12
   /// Of so many places the first ``step`` are looked up.
   private static let stride = 16
-  /// One in so many places is remembered, so that what repeats is met whatever its distance.
+  /// One in so many places is remembered: what repeats is met at any distance from here on, and nearer ones at a
+  /// multiple of theirs.
   private static let step = 4
 
   private static func repeatCount(

@@ -7,7 +7,7 @@ internal import CheckpointStorage
 /// less waits for the rest: a transfer past the page cache takes whole blocks only, and a file
 /// system that copies on write (btrfs) may have written a block back before it is filled up, and
 /// then asks for room that was not reserved. Large files are written by a thread of their own, one
-/// buffer while the next is filled.
+/// buffer while others are filled.
 ///
 /// After a failed write, fsync, close and rename of the truncated file would all succeed. So the
 /// first error stays, every later call throws it again, and nothing is published.
@@ -29,11 +29,6 @@ final class SequentialOutput {
   private(set) var byteCount: UInt64 = 0
 
   private static let blockByteCount = Int(Layout.fileAlignment)
-  /// The first portion of a large file.
-  ///
-  /// With small ones disk and caller wait for each other, so that each is twice
-  /// as large as the one before.
-  private static let portionByteCountMin = 1 << 20
 
   init(_ backend: any StorageBackend, _ descriptor: Descriptor, _ resources: SaveResources) {
     self.resources = resources
@@ -61,8 +56,9 @@ final class SequentialOutput {
       buffers = resources.takeBuffers()
       // Of a file that fills few buffers, the last portions are smaller as well.
       let share = Int(clamping: fileByteCountMax / 8) / Self.blockByteCount * Self.blockByteCount
-      portionByteCountMax = min(options.bufferByteCount, max(share, Self.portionByteCountMin))
-      portionByteCount = min(portionByteCountMax, Self.portionByteCountMin)
+      portionByteCountMax = min(options.bufferByteCount, max(share, options.firstPortionByteCount))
+      // With small ones disk and caller wait for each other, so that each is twice as large as the one before.
+      portionByteCount = min(portionByteCountMax, options.firstPortionByteCount)
       let (writer, isUncached) = (writer, !resources.isUncachedRefused)
       // Reserving takes about as long as encoding the first portions.
       preparation = resources.writerPool.submit {
