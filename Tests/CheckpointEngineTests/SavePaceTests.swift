@@ -5,57 +5,89 @@ import CheckpointStorage
 import CheckpointTesting
 import Testing
 
-// Goal: the automatic compression stores where the disk outran the coder, and encodes where it did not.
+// Goal: the automatic compression stores where that is faster, encodes where it is not, and notices a change.
 @Suite struct SavePaceTests {
-  /// A save of 1 GiB: rates in MB/s of one encoding thread and of the disk.
-  private func sample(encoding: UInt64?, disk: UInt64) -> SavePace.Sample {
-    let byteCount: UInt64 = 1 << 30
-    return SavePace.Sample(
-      stateByteCount: byteCount, encodingNanoseconds: encoding.map { byteCount * 1000 / $0 },
-      fileByteCount: byteCount, writingNanoseconds: byteCount * 1000 / disk)
+  private static let byteCount: UInt64 = 1 << 30
+
+  /// Milliseconds of a save of 1 GiB, and of the disk alone for its bytes, of which encoding leaves 80 %.
+  private func encoded(_ milliseconds: UInt64, disk: UInt64) -> SavePace.Sample {
+    SavePace.Sample(
+      stateByteCount: Self.byteCount, isEncoded: true, nanoseconds: milliseconds * 1_000_000,
+      fileByteCount: Self.byteCount * 4 / 5, writingNanoseconds: disk * 1_000_000)
+  }
+
+  private func stored(_ milliseconds: UInt64, disk: UInt64) -> SavePace.Sample {
+    SavePace.Sample(
+      stateByteCount: Self.byteCount, isEncoded: false, nanoseconds: milliseconds * 1_000_000,
+      fileByteCount: Self.byteCount, writingNanoseconds: disk * 1_000_000)
+  }
+
+  private func pace(_ samples: SavePace.Sample...) -> SavePace {
+    var pace = SavePace()
+    for sample in samples { pace.note(sample) }
+    return pace
   }
 
   @Test func nothingKnownMeansEncoding() {
-    #expect(SavePace().encodingPays(threadCount: 1))
+    #expect(SavePace().encodes)
+    #expect(pace(stored(1000, disk: 10)).encodes)
   }
 
-  @Test func theSlowerOfCoderAndDiskDecides() {
-    var pace = SavePace()
-    pace.note(sample(encoding: 1500, disk: 2000))
-    #expect(!pace.encodingPays(threadCount: 1))
-    #expect(pace.encodingPays(threadCount: 2))
-    pace.note(sample(encoding: 1500, disk: 5000))
-    #expect(!pace.encodingPays(threadCount: 2))
-    #expect(pace.encodingPays(threadCount: 4))
+  @Test func storingIsTriedOnlyWhereTheDiskCouldBeFaster() {
+    // 400 ms for 80 % of the bytes are 500 for all.
+    #expect(pace(encoded(500, disk: 400)).encodes)
+    #expect(pace(encoded(520, disk: 400)).encodes, "not for less than 5 %")
+    #expect(!pace(encoded(530, disk: 400)).encodes)
+  }
+
+  @Test func theFasterOfBothIsTaken() {
+    #expect(!pace(encoded(600, disk: 300), stored(500, disk: 400)).encodes)
+    #expect(pace(encoded(600, disk: 300), stored(700, disk: 400)).encodes)
+    // What is nearly as fast and smaller is better.
+    #expect(pace(encoded(600, disk: 300), stored(580, disk: 400)).encodes)
+    #expect(pace(encoded(600, disk: 300), stored(700, disk: 400), encoded(600, disk: 300)).encodes)
   }
 
   @Test func aDiskThatBecomesSlowerIsNoticedWhileNothingIsEncoded() {
-    var pace = SavePace()
-    pace.note(sample(encoding: 1500, disk: 5000))
-    pace.note(sample(encoding: nil, disk: 5000))
-    #expect(!pace.encodingPays(threadCount: 2))
-    pace.note(sample(encoding: nil, disk: 1000))
-    #expect(pace.encodingPays(threadCount: 2))
+    var pace = pace(encoded(600, disk: 300), stored(400, disk: 400), stored(400, disk: 400))
+    #expect(!pace.encodes)
+    pace.note(stored(800, disk: 800))
+    #expect(pace.encodes)
   }
 
-  @Test func theCoderIsMeasuredAgainNowAndThen() {
-    var pace = SavePace()
-    pace.note(sample(encoding: 100, disk: 5000))
-    for number in 1...SavePace.storedCountMax {
-      #expect(!pace.encodingPays(threadCount: 2), "\(number)")
-      pace.note(sample(encoding: nil, disk: 5000))
+  @Test func aCoderThatBecomesSlowerIsNoticed() {
+    var pace = pace(encoded(600, disk: 300), stored(700, disk: 400), encoded(600, disk: 300))
+    #expect(pace.encodes)
+    pace.note(encoded(900, disk: 300))
+    #expect(!pace.encodes)
+  }
+
+  @Test func theOtherWayIsTriedAgainNowAndThen() {
+    var pace = pace(encoded(600, disk: 300))
+    for number in 1...SavePace.repeatCountMax {
+      #expect(!pace.encodes, "\(number)")
+      pace.note(stored(400, disk: 400))
     }
-    #expect(pace.encodingPays(threadCount: 2))
-    pace.note(sample(encoding: 100, disk: 5000))
-    #expect(!pace.encodingPays(threadCount: 2))
+    #expect(pace.encodes)
+    pace.note(encoded(300, disk: 100))
+    for number in 2...SavePace.repeatCountMax {
+      #expect(pace.encodes, "\(number)")
+      pace.note(encoded(300, disk: 100))
+    }
+    #expect(!pace.encodes)
+    pace.note(stored(400, disk: 400))
+    #expect(pace.encodes)
+    // A disk that is too slow is not tried.
+    for _ in 0...SavePace.repeatCountMax { pace.note(encoded(300, disk: 290)) }
+    #expect(pace.encodes)
   }
 
   // MARK: In a store
 
-  /// A clock that goes on with each look at it, and with each write.
+  /// A clock that goes on with each look at it, with each byte that is written, and with encoding.
   private struct Clock {
     var time: UInt64 = 0
-    var writeNanoseconds: UInt64 = 0
+    var byteNanoseconds: UInt64 = 0
   }
 
   /// Takes as long for a write as the clock says.
@@ -71,12 +103,12 @@ import Testing
     func write(
       _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
     ) throws(StorageError) -> Int {
-      clock.withLock { $0.time += $0.writeNanoseconds }
+      clock.withLock { $0.time += $0.byteNanoseconds * UInt64(bytes.byteCount) }
       return try base.write(descriptor, bytes, at: offset)
     }
   }
 
-  /// 4 MiB of few symbols: 16 slots to encode, and a file of a megabyte to write.
+  /// 4 MiB of few symbols, and so a file of a megabyte.
   private static let state: SampleState = {
     var generator = SeededGenerator(1)
     let symbols = (0..<64 << 10).map { _ in generator.byte() & 3 }
@@ -85,13 +117,20 @@ import Testing
     return state
   }()
 
-  /// The codecs of its chunks, after a save.
-  private func codecs(_ store: CheckpointStore, _ disk: SimulatedDisk) throws -> Set<
-    CodecIdentifier
-  > {
-    let path = try store.save(Self.state, step: 1).path
+  private static let codingNanoseconds: UInt64 = 50_000_000
+
+  /// Saves, which takes the coder's time if chunks are to be encoded, and compares what became of them.
+  private func expect(
+    _ codec: CodecIdentifier, _ store: CheckpointStore, _ disk: SimulatedDisk,
+    _ clock: Protected<Clock>, _ location: SourceLocation = #_sourceLocation
+  ) throws {
+    let path = try store.save(Self.state.plan(), step: 1) { sink in
+      if codec == .planes { clock.withLock { $0.time += Self.codingNanoseconds } }
+      try sink.append(Self.state.stream.rawSpan)
+    }.path
     let reader = try CheckpointReader.open(path: path, on: disk.device, threads: 1)
-    return Set(reader.index.chunks.entries.map(\.codec))
+    let codecs = Set(reader.index.chunks.entries.map(\.codec))
+    #expect(codecs == [codec], sourceLocation: location)
   }
 
   private func open(
@@ -112,26 +151,26 @@ import Testing
       device: device, compression: compression, formatVersion: version, chunkByteCount: 64 << 10,
       threads: 1)
     options.output.pacedStateByteCount = 4 << 20
-    // One write for all, so that the disk is as fast as a look at the clock.
+    // One write for all.
     options.output.smallBufferByteCount = 16 << 20
     options.output.largeFileByteCount = .max
     return try CheckpointStore("/run", for: .writing, options: options)
   }
 
-  @Test func automaticStoresWhileTheDiskIsFasterThanTheCoder() throws {
+  @Test func automaticStoresWhileThatIsFaster() throws {
     let (disk, clock) = (SimulatedDisk(), Protected(Clock()))
     let store = try open(disk, clock, .automatic)
     // Nothing is known before the first save.
-    #expect(try codecs(store, disk) == [.planes])
-    #expect(try codecs(store, disk) == [.stored])
-    #expect(try codecs(store, disk) == [.stored])
-    clock.withLock { $0.writeNanoseconds = 1_000_000_000 }
-    #expect(try codecs(store, disk) == [.stored])
-    #expect(try codecs(store, disk) == [.planes])
-    #expect(try codecs(store, disk) == [.planes])
-    clock.withLock { $0.writeNanoseconds = 0 }
-    #expect(try codecs(store, disk) == [.planes])
-    #expect(try codecs(store, disk) == [.stored])
+    try expect(.planes, store, disk, clock)
+    for _ in 0..<2 { try expect(.stored, store, disk, clock) }
+    // 4 MB of a disk that takes a megabyte in 100 ms are slower than the coder and 1 MB.
+    clock.withLock { $0.byteNanoseconds = 100 }
+    try expect(.stored, store, disk, clock)
+    for _ in 0..<3 { try expect(.planes, store, disk, clock) }
+    clock.withLock { $0.byteNanoseconds = 0 }
+    try expect(.planes, store, disk, clock)
+    // By what is known of storing, 400 ms, it is not tried before long.
+    try expect(.planes, store, disk, clock)
   }
 
   @Test func theOthersDoNotLookAtTheClock() throws {
@@ -141,7 +180,7 @@ import Testing
     ] {
       let (disk, clock) = (SimulatedDisk(), Protected(Clock()))
       let store = try open(disk, clock, compression, version)
-      for _ in 0..<3 { #expect(try codecs(store, disk) == [expected]) }
+      for _ in 0..<3 { try expect(expected, store, disk, clock) }
     }
   }
 
@@ -150,6 +189,6 @@ import Testing
     var options = try open(disk, clock, .automatic).options
     options.output.pacedStateByteCount = 4 << 20 + 1
     let store = try CheckpointStore("/run", for: .writing, options: options)
-    for _ in 0..<3 { #expect(try codecs(store, disk) == [.planes]) }
+    for _ in 0..<3 { try expect(.planes, store, disk, clock) }
   }
 }

@@ -25,6 +25,7 @@ struct CheckpointFileWriter {
     let describe = { [directory] (error: StorageError) -> CheckpointError in
       Self.writeError(error, temporary.path, blueprint, output, directory)
     }
+    let start = resources.now()
     do {
       temporary.begin(byteCountMax: blueprint.byteCountMax)
       try output.append(blueprint.head.rawSpan)
@@ -43,12 +44,13 @@ struct CheckpointFileWriter {
       try output.requireSound()
       // First, since the time of the writes that it waits for is counted by itself.
       try output.finish()
-      let start = resources.now()
+      let sealing = resources.now()
       try temporary.seal(byteCount: output.byteCount)
+      let end = resources.now()
       return SavePace.Sample(
-        stateByteCount: blueprint.stateByteCount,
-        encodingNanoseconds: pipeline.encodingNanoseconds, fileByteCount: output.byteCount,
-        writingNanoseconds: output.writingNanoseconds + resources.now() - start)
+        stateByteCount: blueprint.stateByteCount, isEncoded: encodes, nanoseconds: end - start,
+        fileByteCount: output.byteCount,
+        writingNanoseconds: output.writingNanoseconds + end - sealing)
     } catch {
       // Described first: removing the file changes how much is free.
       let described = (error as? StorageError).map(describe) ?? error

@@ -19,8 +19,6 @@ final class ChunkPipeline {
   private let slots: [EncodingSlot]
   private var current = 0
   private(set) var chunks = ChunkTable()
-  /// How long the threads were at encoding, added up; nil if chunks are stored.
-  private(set) var encodingNanoseconds: UInt64?
   /// The tensor whose bytes come next, and how many of them have come.
   private var tensor = 0
   private var tensorByteCount: UInt64 = 0
@@ -47,7 +45,6 @@ final class ChunkPipeline {
         count: count, capacity: capacity, pieceCountMax: pieceCountMax,
         encoding: encodes ? header.formatVersion : nil))
     slots = ring.slots
-    encodingNanoseconds = encodes ? 0 : nil
   }
 
   /// Small chunks are collected up to this size and encoded and written together.
@@ -154,8 +151,7 @@ final class ChunkPipeline {
     guard !slots[current].pieces.isEmpty else { return }
     // SAFETY: the slot belongs to the job until `nextSlot` or `deinit` has waited for it.
     nonisolated(unsafe) let slot = slots[current]
-    let now = resources.now
-    unsafe slot.job = pool.submit { unsafe slot.encode(now) }
+    unsafe slot.job = pool.submit { unsafe slot.encode() }
   }
 
   /// Moves to the next slot of the ring, which holds the oldest chunks; writes and empties it.
@@ -164,7 +160,6 @@ final class ChunkPipeline {
     let slot = slots[current]
     guard let job = slot.job else { return }
     job.wait()
-    encodingNanoseconds? += slot.encodingNanoseconds
     let base = output.byteCount
     try slot.withOutput { (bytes) throws(StorageError) in try output.append(bytes) }
     for var entry in slot.encodedEntries {

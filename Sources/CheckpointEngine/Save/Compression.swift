@@ -10,7 +10,9 @@ public struct Compression: Hashable, Sendable {
   /// In format version 2 the exponents of floats are coded and the noise of their mantissas is stored, about as
   /// fast as many disks write; in version 1 it is zlib's level 1, which is slow.
   public static let always = Compression(method: .always)
-  /// As ``always``, but in version 2 chunks are stored where the disk has turned out to be faster than the
-  /// coder.
+  /// As ``always``, but in version 2 chunks are stored where that has turned out to be faster.
+  ///
+  /// The first large save of a process is encoded. If the disk took less time for its bytes than the save did, the
+  /// next is stored, and from then on the faster way is taken; every 32 saves the other is tried again.
   public static let automatic = Compression(method: .automatic)
 }

@@ -29,8 +29,6 @@ final class EncodingSlot {
   /// The encoded chunks, with frame offsets from the start of this slot's output.
   private(set) var encodedEntries: [ChunkEntry] = []
   private(set) var outputByteCount = 0
-  /// How long encoding took, from the reading of a clock.
-  private(set) var encodingNanoseconds: UInt64 = 0
   var job: Job?
 
   init(capacity: Int, pieceCountMax: Int, encoder: ChunkEncoder?) {
@@ -71,12 +69,10 @@ final class EncodingSlot {
   }
 
   /// Encodes every chunk: frame, stored bytes, zeros up to the next frame.
-  func encode(_ now: () -> UInt64) {
+  func encode() {
     encodedEntries.removeAll(keepingCapacity: true)
     outputByteCount = 0
-    let start = now()
     for piece in pieces { encode(piece) }
-    encodingNanoseconds = now() - start
   }
 
   /// The encoded bytes, once the job has finished.

@@ -13,7 +13,7 @@ final class SaveResources {
   let writerPool: WorkerPool
   /// A clock that never goes back.
   let now: @Sendable () -> UInt64
-  /// How fast coder and disk were.
+  /// How long saves took.
   var pace = SavePace()
   /// Whether the file system is known to have no transfers past the page cache.
   var isUncachedRefused = false

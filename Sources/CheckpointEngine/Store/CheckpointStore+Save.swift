@@ -91,8 +91,7 @@ extension CheckpointStore {
     case .always: true
     case .automatic:
       // Version 1 is for those who read it; it has no fast coder to choose.
-      options.formatVersion == .v1
-        || resources.pace.encodingPays(threadCount: max(1, pool.threadCount))
+      options.formatVersion == .v1 || resources.pace.encodes
     }
   }
 

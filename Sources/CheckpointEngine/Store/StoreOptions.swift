@@ -17,8 +17,8 @@ public struct StoreOptions: Sendable {
   public var chunkByteCount: Int
   /// How many threads encode and decode; nil for one per processor.
   ///
-  /// The bytes are the same for any number, unless the compression is `.automatic`, which goes by how fast coder
-  /// and disk were.
+  /// The bytes are the same for any number, unless the compression is `.automatic`, which goes by how long
+  /// saves took.
   public var threads: Int?
   /// The largest numbers accepted from a file; a save that exceeds them is refused.
   public var limits: Limits
