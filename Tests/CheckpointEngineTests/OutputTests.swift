@@ -252,16 +252,23 @@ import Testing
     #expect(disk.openDescriptorCount == 2)  // the directory and its lock
   }
 
-  /// A save that is given up may have writes under way: they must end before the file is closed,
-  /// whose descriptor's number may be another file's a moment later.
-  @Test func nothingIsWrittenAfterASaveWasGivenUp() throws {
-    struct GivenUp: Error {}
+  private struct GivenUp: Error {}
+
+  /// A store on a disk that takes its time.
+  private func slowStore() throws -> (SimulatedDisk, SlowBackend, CheckpointStore) {
     let disk = SimulatedDisk()
     let slow = SlowBackend(disk.device.backend)
     let device = StorageDevice(
       backend: slow, timeSource: disk.device.timeSource, randomBits: disk.device.randomBits)
     let store = try CheckpointStore(
       "/run", for: .writing, options: Self.largeOptions(device, threads: 2))
+    return (disk, slow, store)
+  }
+
+  /// A save that is given up may have writes under way: they must end before the file is closed,
+  /// whose descriptor's number may be another file's a moment later.
+  @Test func nothingIsWrittenAfterASaveWasGivenUp() throws {
+    let (disk, slow, store) = try slowStore()
     // So much that every slot was filled, and the first of them are on their way.
     let state = SampleState(9, byteCount: 1_500_000)
     for _ in 0..<3 {
@@ -281,13 +288,7 @@ import Testing
 
   /// Nor is room reserved any more, if a save is given up before its first byte.
   @Test func nothingIsReservedAfterASaveWasGivenUp() throws {
-    struct GivenUp: Error {}
-    let disk = SimulatedDisk()
-    let slow = SlowBackend(disk.device.backend)
-    let device = StorageDevice(
-      backend: slow, timeSource: disk.device.timeSource, randomBits: disk.device.randomBits)
-    let store = try CheckpointStore(
-      "/run", for: .writing, options: Self.largeOptions(device, threads: 2))
+    let (disk, slow, store) = try slowStore()
     for delay in [UInt32(0), 1000, 3000] {
       #expect(throws: GivenUp.self) {
         try store.save(Self.state.plan(), step: 1) { _ in

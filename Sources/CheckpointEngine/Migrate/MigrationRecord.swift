@@ -38,7 +38,9 @@ extension MigrationRecord {
       byteCount += lines[kept].utf8.count + 1
       kept += 1
     }
-    return (lines[..<kept] + ["and \(lines.count - kept) more steps"]).joined(separator: "\n")
+    let count = lines.count - kept
+    return (lines[..<kept] + ["and \(count) more step\(count == 1 ? "" : "s")"]).joined(
+      separator: "\n")
   }
 }
 

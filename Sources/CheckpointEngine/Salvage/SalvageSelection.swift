@@ -48,9 +48,10 @@ struct SalvageSelection {
   /// Takes a tensor or a second name of one into the plan, if its name is free.
   private mutating func plan(_ descriptor: TensorDescriptor, aliasOf number: Int?) -> Bool {
     let entry = SavePlan.Entry(descriptor: descriptor, aliasOf: number)
-    guard names.insert(StateName(descriptor.name)).inserted,
+    guard !names.contains(StateName(descriptor.name)),
       (try? plan.append(keepingName: entry)) != nil
     else { return false }
+    names.insert(StateName(descriptor.name))
     numbers[tensors.count] = plan.entries.count - 1
     return true
   }

@@ -12,7 +12,8 @@ public struct Compression: Hashable, Sendable {
   public static let always = Compression(method: .always)
   /// As ``always``, but in version 2 chunks are stored where that has turned out to be faster.
   ///
-  /// The first large save of a process is encoded. If the disk took less time for its bytes than the save did, the
-  /// next is stored, and from then on the faster way is taken; every 32 saves the other is tried again.
+  /// Saves of 64 MiB or more of one open store are compared. The first is encoded. If the disk would have been more
+  /// than 5 % faster with all the bytes as they are, the next is stored, and from then on the faster way is taken,
+  /// encoding if they differ by less. The other is tried again after 2 saves, then 4, and at last every 32.
   public static let automatic = Compression(method: .automatic)
 }

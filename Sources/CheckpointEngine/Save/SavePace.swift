@@ -26,38 +26,58 @@ package struct SavePace {
     }
   }
 
-  /// After so many saves of one kind the other is tried again: other programs may have let go of the processors
-  /// or of the disk.
-  package static let repeatCountMax = 32
+  /// The most saves of the better kind before the other is tried again: other programs may have let go of the
+  /// processors or of the disk.
+  package static let patienceMax = 32
+  private static let patienceMin = 2
   /// So much slower an encoded save may be, for the room that it saves.
   private static let tolerance = 0.95
+  /// The fastest of so many counts: what is slow now and then is not the way of saving.
+  private static let rememberedCount = 3
 
-  // Of the last save of each kind, for a byte of the state.
-  private var encoded: Double?
-  private var stored: Double?
+  // Of the last saves of each kind, for a byte of the state.
+  private var encoded: [Double] = []
+  private var stored: [Double] = []
   /// Of the last save, for a byte of the file.
   private var writing = 0.0
+  private var prefersEncoding = true
   private var wasEncoded = true
+  /// Saves of one kind in a row, and after how many of the better kind the other is tried.
   private var repeatCount = 0
+  private var patience = patienceMin
 
   package init() {}
 
   /// Learns from a save that was large enough to say something.
   package mutating func note(_ sample: Sample) {
     let pace = Double(sample.nanoseconds) / Double(sample.stateByteCount)
-    if sample.isEncoded { encoded = pace } else { stored = pace }
     writing = Double(sample.writingNanoseconds) / Double(sample.fileByteCount)
+    if sample.isEncoded {
+      encoded = [pace] + encoded.prefix(Self.rememberedCount - 1)
+    } else {
+      stored = [pace] + stored.prefix(Self.rememberedCount - 1)
+    }
     repeatCount = sample.isEncoded == wasEncoded ? repeatCount + 1 : 1
     wasEncoded = sample.isEncoded
+
+    let before = prefersEncoding
+    if let encoded = encoded.min(), let stored = stored.min() {
+      prefersEncoding = Self.tolerance * encoded <= stored
+    }
+    if prefersEncoding != before {
+      patience = Self.patienceMin
+    } else if wasEncoded != prefersEncoding {
+      patience = min(2 * patience, Self.patienceMax)  // a trial that changed nothing
+    }
   }
 
   /// Whether the next save is to be encoded; so it is where nothing is known yet.
   package var encodes: Bool {
-    guard let encoded else { return true }
-    // A disk that by itself would be as slow need not be tried.
+    guard let encoded = encoded.min() else { return true }
+    // A disk that by itself would take as long for all bytes need not be tried.
     let mayPayToStore = writing < Self.tolerance * encoded
-    if wasEncoded, !mayPayToStore { return true }
-    guard let stored, repeatCount < Self.repeatCountMax else { return !wasEncoded }
-    return Self.tolerance * encoded <= stored
+    guard !stored.isEmpty else { return !mayPayToStore }
+    guard wasEncoded == prefersEncoding, repeatCount >= patience else { return prefersEncoding }
+    return !prefersEncoding || !mayPayToStore
   }
 }
