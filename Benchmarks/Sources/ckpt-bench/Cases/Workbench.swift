@@ -80,7 +80,8 @@ final class Workbench {
 
   /// A save into a store of its own, so that no retention is measured.
   ///
-  /// What the automatic compression does depends on the saves before: three go before each.
+  /// What the automatic compression does depends on the saves before: after four it knows both ways, and the next
+  /// trial is four saves away.
   private func saveArm(_ name: String, _ compression: Compression) -> Arm {
     let store = directory + "/store"
     var manager: CheckpointManager?
@@ -90,7 +91,7 @@ final class Workbench {
         RawFile.removeDirectory(store)
         manager = try newManager(store, compression)
         guard compression == .automatic else { return }
-        for _ in 0..<3 { unsafe unlink(try save(manager).path) }
+        for _ in 0..<4 { unsafe unlink(try save(manager).path) }
       },
       run: { [self] in _ = try save(manager) },
       cleanUp: { [self] in
