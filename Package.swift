@@ -41,10 +41,11 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .target(name: "CheckpointMutants"),  // linked with the trait "Mutants" only
     .target(name: "CChecksum"),  // Swift has no names for the instructions
+    .target(name: "CPlanes"),  // nor for more of the processor than the oldest has
     .target(
       name: "CheckpointFormat", dependencies: ["CZlib", "CChecksum", mutants],
       swiftSettings: [.enableExperimentalFeature("Lifetimes")]),  // a ~Escapable byte reader
-    .target(name: "CheckpointCodecs", dependencies: ["CheckpointFormat", "CZlib"]),
+    .target(name: "CheckpointCodecs", dependencies: ["CheckpointFormat", "CZlib", "CPlanes"]),
     .target(name: "CheckpointStorage", dependencies: ["CLinux", mutants]),
     .target(
       name: "CheckpointEngine",
@@ -86,6 +87,7 @@ let package = Package(
       name: "CheckpointCodecsTests",
       dependencies: [
         "CheckpointCodecs", "CheckpointFormat", "CheckpointTesting", "FuzzHarness", "CZlib",
+        "CPlanes",
       ]),
     .testTarget(
       name: "CheckpointStorageTests", dependencies: ["CheckpointStorage", "CheckpointTesting"]),

@@ -1,3 +1,5 @@
+internal import CPlanes
+
 #if _endian(big)
   #error("Elements are split and merged as little-endian numbers, as they lie in a file.")
 #endif
@@ -6,7 +8,8 @@
 //
 // SAFETY: each plane has `count` bytes and the elements together `count * width`, none of them
 // overlap, and all are lent for the call; that is the duty of PlaneEncoder and PlaneDecoder, which call them.
-// Every index below is less than `count`, and a vector is taken only where all of its lanes are.
+// Every index below is less than `count`, and a vector is taken only where all of its lanes are. The functions
+// in C do as many elements as they say, which are never more than `count`, and keep no pointer.
 //
 // Never more than 16 lanes, which the compiler would take one by one. Shifts are by variables, also where
 // they are constant: the compiler knows a rotation when it sees one, and takes that lane by lane too.
@@ -16,55 +19,65 @@
 /// Plane k holds byte k of every element, the least significant first. Where elements are rotated, they are
 /// so by one bit to the left: that puts the sign of a float behind its mantissa and leaves the exponent of a
 /// bfloat16 or float32 as one whole byte, in the last plane.
-enum BytePlanes {
-  typealias Plane = UnsafeMutablePointer<UInt8>
-  typealias ConstantPlane = UnsafePointer<UInt8>
+///
+/// Elements of 2 and 4 bytes are left to `CPlanes` where the processor has a way of its own, but for the last few
+/// of them. What is here is the portable way, and all that there is for elements of 8 bytes.
+package enum BytePlanes {
+  package typealias Plane = UnsafeMutablePointer<UInt8>
+  package typealias ConstantPlane = UnsafePointer<UInt8>
+
+  /// The fastest way that this processor has, as `CPlanes` counts them: 0 is the portable one.
+  package static let bestWay = checkpoint_planes_best_way()
 
   // MARK: Splitting
 
-  @unsafe static func split2(
-    _ raw: UnsafeRawPointer, count: Int, isRotated: Bool, _ plane0: Plane, _ plane1: Plane
+  /// A plane that is nil is not wanted.
+  @unsafe package static func split2(
+    _ raw: UnsafeRawPointer, count: Int, isRotated: Bool, _ plane0: Plane?, _ plane1: Plane?,
+    way: Int32 = bestWay
   ) {
     let (left, right, mask): (UInt16, UInt16, UInt16) = isRotated ? (1, 15, 1) : (0, 0, 0)
-    var index = 0
+    var index = unsafe checkpoint_split2(way, raw, count, isRotated ? 1 : 0, plane0, plane1)
     while index &+ 16 <= count {
       let loaded = unsafe raw.loadUnaligned(fromByteOffset: index &* 2, as: SIMD16<UInt16>.self)
       let word = (loaded &<< left) | ((loaded &>> right) & mask)
-      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word), plane0 + index)
-      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word &>> 8), plane1 + index)
+      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word), plane0, index)
+      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word &>> 8), plane1, index)
       index &+= 16
     }
     while index < count {
       let loaded = unsafe raw.loadUnaligned(fromByteOffset: index &* 2, as: UInt16.self)
       let word = (loaded &<< left) | ((loaded &>> right) & mask)
-      unsafe plane0[index] = UInt8(truncatingIfNeeded: word)
-      unsafe plane1[index] = UInt8(truncatingIfNeeded: word &>> 8)
+      unsafe plane0?[index] = UInt8(truncatingIfNeeded: word)
+      unsafe plane1?[index] = UInt8(truncatingIfNeeded: word &>> 8)
       index &+= 1
     }
   }
 
-  @unsafe static func split4(
-    _ raw: UnsafeRawPointer, count: Int, isRotated: Bool, _ plane0: Plane, _ plane1: Plane,
-    _ plane2: Plane, _ plane3: Plane
+  /// A plane that is nil is not wanted.
+  @unsafe package static func split4(
+    _ raw: UnsafeRawPointer, count: Int, isRotated: Bool, _ plane0: Plane?, _ plane1: Plane?,
+    _ plane2: Plane?, _ plane3: Plane?, way: Int32 = bestWay
   ) {
     let (left, right, mask): (UInt32, UInt32, UInt32) = isRotated ? (1, 31, 1) : (0, 0, 0)
-    var index = 0
+    var index = unsafe checkpoint_split4(
+      way, raw, count, isRotated ? 1 : 0, plane0, plane1, plane2, plane3)
     while index &+ 16 <= count {
       let loaded = unsafe raw.loadUnaligned(fromByteOffset: index &* 4, as: SIMD16<UInt32>.self)
       let word = (loaded &<< left) | ((loaded &>> right) & mask)
-      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word), plane0 + index)
-      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word &>> 8), plane1 + index)
-      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word &>> 16), plane2 + index)
-      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word &>> 24), plane3 + index)
+      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word), plane0, index)
+      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word &>> 8), plane1, index)
+      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word &>> 16), plane2, index)
+      unsafe store(SIMD16<UInt8>(truncatingIfNeeded: word &>> 24), plane3, index)
       index &+= 16
     }
     while index < count {
       let loaded = unsafe raw.loadUnaligned(fromByteOffset: index &* 4, as: UInt32.self)
       let word = (loaded &<< left) | ((loaded &>> right) & mask)
-      unsafe plane0[index] = UInt8(truncatingIfNeeded: word)
-      unsafe plane1[index] = UInt8(truncatingIfNeeded: word &>> 8)
-      unsafe plane2[index] = UInt8(truncatingIfNeeded: word &>> 16)
-      unsafe plane3[index] = UInt8(truncatingIfNeeded: word &>> 24)
+      unsafe plane0?[index] = UInt8(truncatingIfNeeded: word)
+      unsafe plane1?[index] = UInt8(truncatingIfNeeded: word &>> 8)
+      unsafe plane2?[index] = UInt8(truncatingIfNeeded: word &>> 16)
+      unsafe plane3?[index] = UInt8(truncatingIfNeeded: word &>> 24)
       index &+= 1
     }
   }
@@ -99,12 +112,12 @@ enum BytePlanes {
 
   // MARK: Merging
 
-  @unsafe static func merge2(
+  @unsafe package static func merge2(
     _ plane0: ConstantPlane, _ plane1: ConstantPlane, count: Int, isRotated: Bool,
-    into raw: UnsafeMutableRawPointer
+    into raw: UnsafeMutableRawPointer, way: Int32 = bestWay
   ) {
     let (left, right, mask): (UInt16, UInt16, UInt16) = isRotated ? (15, 1, 0x8000) : (0, 0, 0)
-    var index = 0
+    var index = unsafe checkpoint_merge2(way, plane0, plane1, count, isRotated ? 1 : 0, raw)
     while index &+ 8 <= count {
       let word = unsafe zip(load(plane0 + index), load(plane1 + index))
       let element = (word &>> right) | ((word &<< left) & mask)
@@ -119,13 +132,15 @@ enum BytePlanes {
     }
   }
 
-  @unsafe static func merge4(
+  @unsafe package static func merge4(
     _ plane0: ConstantPlane, _ plane1: ConstantPlane, _ plane2: ConstantPlane,
-    _ plane3: ConstantPlane, count: Int, isRotated: Bool, into raw: UnsafeMutableRawPointer
+    _ plane3: ConstantPlane, count: Int, isRotated: Bool, into raw: UnsafeMutableRawPointer,
+    way: Int32 = bestWay
   ) {
     let (left, right, mask): (UInt32, UInt32, UInt32) =
       isRotated ? (31, 1, 0x8000_0000) : (0, 0, 0)
-    var index = 0
+    var index = unsafe checkpoint_merge4(
+      way, plane0, plane1, plane2, plane3, count, isRotated ? 1 : 0, raw)
     while index &+ 8 <= count {
       let low = unsafe zip(load(plane0 + index), load(plane1 + index))
       let high = unsafe zip(load(plane2 + index), load(plane3 + index))
@@ -180,8 +195,9 @@ enum BytePlanes {
   }
 
   @inline(__always) @unsafe
-  private static func store(_ bytes: SIMD16<UInt8>, _ plane: Plane) {
-    unsafe UnsafeMutableRawPointer(plane).storeBytes(of: bytes, as: SIMD16<UInt8>.self)
+  private static func store(_ bytes: SIMD16<UInt8>, _ plane: Plane?, _ index: Int) {
+    guard let plane = unsafe plane else { return }
+    unsafe UnsafeMutableRawPointer(plane + index).storeBytes(of: bytes, as: SIMD16<UInt8>.self)
   }
 
   // SAFETY: the casts are between vectors of the same size without padding, whose every bit pattern is a value.
