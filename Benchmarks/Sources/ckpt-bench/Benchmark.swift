@@ -38,6 +38,9 @@ enum Benchmark {
       --state NAME        gpt2-adam-fp32 (the default), gpt2-adam-bf16, lora or many-small
       --scale NUMBER      1 is the full size; by default as near to it as the memory allows
       --seed NUMBER       of the state, and of the order of things; default 1
+      --checkpoint FILE   for save, load, verify, codec and state: the tensors of a checkpoint, instead
+                          of a state that is generated
+      --repeat NUMBER     how often the state has each of them; default 1
       --blocks NUMBER     in each of which every arm has its turn; default 15, 31 for claims
       --compression NAME  none, always, automatic, or both of the first two (the default)
       --threads NUMBER    of the library; by default what it takes itself

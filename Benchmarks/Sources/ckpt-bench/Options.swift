@@ -6,6 +6,10 @@ struct Options {
   /// Nil: as large as the memory allows, at most 1.
   var scale: Double?
   var seed = 1
+  /// A file whose tensors are the state, instead of a generated one.
+  var checkpoint: String?
+  /// How often the state has each of them.
+  var copyCount = 1
   var blockCount = 15
   /// Names of compressions; the first is measured twice, as a control.
   var compressions = ["none", "always"]
@@ -22,6 +26,7 @@ struct Options {
   /// - Throws: ``Misuse``.
   init(_ words: [String], commands: [String: Bool]) throws(Misuse) {
     var positionals: [String] = []
+    var given: Set<String> = []
     var rest = words[...]
     while let word = rest.popFirst() {
       guard word.hasPrefix("--") else {
@@ -38,6 +43,7 @@ struct Options {
         throw Misuse(message: "\(word) needs a value")
       }
       try set(parts[0], value)
+      given.insert(parts[0])
     }
     command = positionals.first ?? ""
     guard let needsDirectory = commands[command] else {
@@ -47,10 +53,27 @@ struct Options {
       throw Misuse(message: "\(command) takes \(needsDirectory ? "one directory" : "no directory")")
     }
     if needsDirectory { directory = positionals[1] }
+    try check(given)
+  }
+
+  /// Refuses options that the case does not have, or that exclude one another.
+  private func check(_ given: Set<String>) throws(Misuse) {
+    if checkpoint == nil, given.contains("--repeat") {
+      throw Misuse(message: "--repeat repeats the tensors of a --checkpoint")
+    }
+    if checkpoint != nil {
+      guard ["save", "load", "verify", "codec", "state"].contains(command) else {
+        throw Misuse(message: "\(command) takes no --checkpoint")
+      }
+      for name in ["--state", "--scale", "--seed"] where given.contains(name) {
+        throw Misuse(message: "\(name) is for a state that is generated; --checkpoint reads one")
+      }
+    }
   }
 
   private static let names: Set<String> = [
-    "--state", "--scale", "--seed", "--blocks", "--compression", "--threads",
+    "--state", "--scale", "--seed", "--checkpoint", "--repeat", "--blocks", "--compression",
+    "--threads",
   ]
 
   private mutating func set(_ name: String, _ value: String) throws(Misuse) {
@@ -70,6 +93,8 @@ struct Options {
         throw Misuse(message: "--compression is none, always, automatic or both")
       }
       compressions = value == "both" ? ["none", "always"] : [value]
+    case "--checkpoint": checkpoint = value
+    case "--repeat": copyCount = try Self.integer(name, value, from: 1)
     case "--blocks": blockCount = try Self.integer(name, value, from: 1)
     case "--threads": threads = try Self.integer(name, value, from: 1)
     default: seed = try Self.integer(name, value, from: 0)
@@ -85,19 +110,37 @@ struct Options {
     return number
   }
 
+  /// The state that was asked for: generated, or read from a checkpoint.
+  ///
+  /// - Throws: What reading the checkpoint throws.
+  func makeState() throws -> WorkloadState {
+    guard let checkpoint else { return .generated(workload()) }
+    let state = try WorkloadState.read(checkpoint, copies: copyCount)
+    let size = state.workload.tensorByteCount
+    if command != "state", size < 64 << 20 {
+      let count = copyCount * ((100 << 20) / size + 1)
+      Benchmark.note(
+        "a state of \(Benchmark.rounded(Double(size) / 1e6)) MB is too small to be timed; sizes mean "
+          + "something, and times with --repeat \(count)")
+    }
+    return state
+  }
+
   /// The workload that was asked for.
   ///
   /// Where no scale was given, the state takes at most a sixth of the memory that is available: a case
   /// holds it twice, and its files must stay in the page cache beside it.
   func workload() -> Workload {
-    guard var result = Workload.named(state, seed: seed, scale: scale ?? 1) else {
+    if let scale { return workload(scale: scale) }
+    let full = workload(scale: 1)
+    guard let available = Machine.availableByteCount else { return full }
+    let share = Double(available) / 6 / Double(full.byteCount)
+    return share < 1 ? workload(scale: max(share, 0.001)) : full
+  }
+
+  private func workload(scale: Double) -> Workload {
+    guard let result = Workload.named(state, seed: seed, scale: scale) else {
       Benchmark.fail("there is no state \(state)", status: 64)
-    }
-    if scale == nil, let available = Machine.availableByteCount {
-      let share = Double(available) / 6 / Double(result.byteCount)
-      if share < 1, let smaller = Workload.named(state, seed: seed, scale: max(share, 0.001)) {
-        result = smaller
-      }
     }
     return result
   }

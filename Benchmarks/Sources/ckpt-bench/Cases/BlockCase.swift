@@ -3,9 +3,9 @@ struct BlockCase {
   private let options: Options
   private let workbench: Workbench
 
-  init(_ options: Options) {
+  init(_ options: Options) throws {
     self.options = options
-    workbench = Workbench(options)
+    workbench = try Workbench(options)
   }
 
   func run() throws {

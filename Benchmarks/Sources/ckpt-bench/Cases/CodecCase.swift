@@ -36,10 +36,10 @@ final class CodecCase {
     var encoded: Range<Int>?
   }
 
-  init(_ options: Options) {
+  init(_ options: Options) throws {
     self.options = options
-    let workload = options.workload()
-    state = .generated(workload)
+    state = try options.makeState()
+    let workload = state.workload
     copyTarget = WorkloadState(workload)
     unsafe stored = .allocate(byteCount: workload.tensorByteCount, alignment: 4096)
     unsafe plain = .allocate(byteCount: Self.plainByteCount, alignment: 4096)

@@ -15,11 +15,12 @@ enum DumpCase {
         ("bytes", .integer(tensor.byteCount)),
       ])
     }
-    let description = JSONLine([
-      ("schema", .integer(1)), ("state", .text(workload.name)), ("seed", .integer(workload.seed)),
-      ("scale", .number(workload.scale)), ("bytes", .integer(workload.tensorByteCount)),
-      ("state_sha256", .text(try stateDigest(of: state))), ("tensors", .array(tensors)),
-    ])
+    let description = JSONLine(
+      [("schema", .integer(1)), ("state", .text(workload.name))]
+        + StateCase.fields(workload.origin) + [
+          ("bytes", .integer(workload.tensorByteCount)),
+          ("state_sha256", .text(try stateDigest(of: state))), ("tensors", .array(tensors)),
+        ])
     let text = Array(description.text.utf8)
     unsafe text.withUnsafeBytes { unsafe RawFile.write($0, to: options.directory + "/state.json") }
     print(try StateCase.description(of: state, json: options.printsJSON))

@@ -4,7 +4,7 @@
 /// standard input, which names an arm. It ends with standard input.
 enum ServeCase {
   static func run(_ options: Options) throws {
-    let workbench = Workbench(options)
+    let workbench = try Workbench(options)
     defer { workbench.removeFiles() }
     print(try StateCase.description(of: workbench.state, json: true))
     let files = try workbench.makeFiles()

@@ -14,13 +14,12 @@ final class Workbench {
   /// What is loaded or copied into.
   let target: WorkloadState
 
-  init(_ options: Options) {
+  init(_ options: Options) throws {
     self.options = options
     directory = options.directory
-    let workload = options.workload()
     RawFile.makeDirectory(directory)
-    state = .generated(workload)
-    target = WorkloadState(workload)
+    state = try options.makeState()
+    target = WorkloadState(state.workload)
   }
 
   var byteCount: Int { state.workload.tensorByteCount }

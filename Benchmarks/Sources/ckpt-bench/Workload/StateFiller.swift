@@ -25,9 +25,13 @@ struct StateFiller {
   private static let stepCount: Float = 1000
 
   private let workload: Workload
+  private let seed: Int
   private let normal = NormalDistribution()
 
-  init(_ workload: Workload) { self.workload = workload }
+  init(_ workload: Workload, seed: Int) {
+    self.workload = workload
+    self.seed = seed
+  }
 
   func fill(_ state: WorkloadState) {
     let parts = workload.draws.indices.flatMap { draw in
@@ -41,22 +45,22 @@ struct StateFiller {
     DispatchQueue.concurrentPerform(iterations: parts.count) { index in
       unsafe fill(parts[index].draw, parts[index].elements, of: state)
     }
-    for tensor in workload.stepTensors {
+    for moments in workload.draws.lazy.compactMap(\.moments) {
       // SAFETY: a scalar of float32, aligned to 64 bytes.
-      unsafe state.bytes(of: workload.tensors[tensor]).storeBytes(
+      unsafe state.bytes(of: workload.tensors[moments.step]).storeBytes(
         of: Self.stepCount, as: Float.self)
     }
   }
 
   private func fill(_ number: Int, _ elements: Range<Int>, of state: WorkloadState) {
     let draw = workload.draws[number]
-    var random = RandomStream(workload.seed, number, elements.lowerBound)
+    var random = RandomStream(seed, number, elements.lowerBound)
     var weights = elements.map { _ in
       Float(draw.parameter.mean + draw.parameter.sigma * normal.next(&random))
     }
     if let moments = draw.moments {
       // Of the parameter, whatever part of it this is.
-      var own = RandomStream(workload.seed, number, -1)
+      var own = RandomStream(seed, number, -1)
       let scale = 3e-4 * exp(normal.next(&own))
       let (first, second) = train(&weights, gradientScale: scale, &random)
       store(first, workload.tensors[moments.first], at: elements.lowerBound, in: state)

@@ -9,6 +9,11 @@ struct TensorPlan {
 
   var elementCount: Int { shape.reduce(1, *) }
   var byteCount: Int { elementCount * dtype.byteCount }
+
+  /// A name of its own for each copy; the first, 0, keeps its name.
+  static func name(_ name: String, copy number: Int) -> String {
+    number == 0 ? name : "\(name)#\(number + 1)"
+  }
 }
 
 /// A parameter of a model, and how its values are drawn.
@@ -23,28 +28,41 @@ struct Parameter {
 /// What is drawn together: a parameter's weights, and its moments if it is trained.
 struct Draw {
   let parameter: Parameter
-  /// Which tensor has the weights, and which have the first and the second moment.
+  /// Which tensor has the weights, and which have the moments and the count of Adam's steps.
   let weights: Int
-  let moments: (first: Int, second: Int)?
+  let moments: (first: Int, second: Int, step: Int)?
 }
 
-/// A state that is generated: its tensors, their layout and their distributions.
+/// The tensors of a state and their layout; of one that is generated, also their distributions.
 struct Workload {
+  /// Where its bytes come from.
+  enum Origin {
+    /// They are drawn; the scale is 1 for the full size.
+    case drawn(seed: Int, scale: Double)
+    /// They are a checkpoint's, several times.
+    case read(copies: Int)
+  }
+
   let name: String
-  let seed: Int
-  /// 1 for the full size.
-  let scale: Double
+  let origin: Origin
   private(set) var tensors: [TensorPlan] = []
   private(set) var draws: [Draw] = []
-  /// Scalars that count Adam's steps.
-  private(set) var stepTensors: [Int] = []
   /// Bytes from the first tensor to the end of the last, with the gaps between them.
   private(set) var byteCount = 0
 
-  private init(_ name: String, seed: Int, scale: Double) {
+  private init(_ name: String, _ origin: Origin) {
     self.name = name
-    self.seed = seed
-    self.scale = scale
+    self.origin = origin
+  }
+
+  /// The tensors of a checkpoint, several times.
+  init(_ name: String, _ tensors: [TensorDescriptor], copies: Int) {
+    self.init(name, .read(copies: copies))
+    for copy in 0..<copies {
+      for tensor in tensors {
+        add(TensorPlan.name(tensor.name, copy: copy), tensor.dtype, tensor.shape)
+      }
+    }
   }
 
   /// Bytes of all tensors.
@@ -61,18 +79,19 @@ struct Workload {
   ///     number of tensors of a model stays.
   /// - Returns: The workload; nil if there is none of that name.
   static func named(_ name: String, seed: Int, scale: Double) -> Workload? {
-    var workload = Workload(name, seed: seed, scale: scale)
+    var workload = Workload(name, .drawn(seed: seed, scale: scale))
     switch name {
-    case "gpt2-adam-fp32": workload.addTrained(Models.gpt2, .float32)
-    case "gpt2-adam-bf16": workload.addTrained(Models.gpt2, .bfloat16)
+    case "gpt2-adam-fp32": workload.addTrained(Models.gpt2, .float32, scale)
+    case "gpt2-adam-bf16": workload.addTrained(Models.gpt2, .bfloat16, scale)
     case "lora":
-      for parameter in Models.tinyLlama { workload.addFrozen(parameter, .bfloat16) }
-      workload.addTrained(Models.tinyLlamaAdapters, .float32)
+      for parameter in Models.tinyLlama { workload.addFrozen(parameter, .bfloat16, scale) }
+      workload.addTrained(Models.tinyLlamaAdapters, .float32, scale)
     case "many-small":
       for index in 0..<max(1, Int(100_000 * scale)) {
         // A model's layers differ; so do these, over an order of magnitude.
         let sigma = 0.005 * Double(1 + index % 16)
-        workload.addFrozen(Parameter(name: "t\(index)", shape: [1024], sigma: sigma), .float32)
+        let parameter = Parameter(name: "t\(index)", shape: [1024], sigma: sigma)
+        workload.addFrozen(parameter, .float32, scale)
       }
     default: return nil
     }
@@ -80,8 +99,8 @@ struct Workload {
   }
 
   /// Weights, first moments, second moments and step counts, in this order, as optimisers keep them.
-  private mutating func addTrained(_ parameters: [Parameter], _ dtype: DType) {
-    let parameters = parameters.map(scaled)
+  private mutating func addTrained(_ parameters: [Parameter], _ dtype: DType, _ scale: Double) {
+    let parameters = parameters.map { Self.scaled($0, scale) }
     let first = tensors.count
     for part in ["model", "optimizer/m", "optimizer/v"] {
       for parameter in parameters { add("\(part)/\(parameter.name)", dtype, parameter.shape) }
@@ -91,21 +110,21 @@ struct Workload {
       draws.append(
         Draw(
           parameter: parameter, weights: weights,
-          moments: (weights + parameters.count, weights + 2 * parameters.count)))
+          moments: (
+            weights + parameters.count, weights + 2 * parameters.count,
+            weights + 3 * parameters.count
+          )))
     }
-    for parameter in parameters {
-      stepTensors.append(tensors.count)
-      add("optimizer/step/\(parameter.name)", .float32, [])
-    }
+    for parameter in parameters { add("optimizer/step/\(parameter.name)", .float32, []) }
   }
 
-  private mutating func addFrozen(_ parameter: Parameter, _ dtype: DType) {
-    let parameter = scaled(parameter)
+  private mutating func addFrozen(_ parameter: Parameter, _ dtype: DType, _ scale: Double) {
+    let parameter = Self.scaled(parameter, scale)
     draws.append(Draw(parameter: parameter, weights: tensors.count, moments: nil))
     add(parameter.name, dtype, parameter.shape)
   }
 
-  private func scaled(_ parameter: Parameter) -> Parameter {
+  private static func scaled(_ parameter: Parameter, _ scale: Double) -> Parameter {
     var result = parameter
     guard result.shape.count > 1 else { return result }
     result.shape[0] = max(1, Int((Double(result.shape[0]) * scale).rounded()))

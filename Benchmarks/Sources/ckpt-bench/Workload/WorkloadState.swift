@@ -47,7 +47,7 @@ final class WorkloadState: Checkpointable {
   /// The state of a workload, drawn from its distributions.
   static func generated(_ workload: Workload) -> WorkloadState {
     let state = WorkloadState(workload)
-    StateFiller(workload).fill(state)
+    if case .drawn(let seed, _) = workload.origin { StateFiller(workload, seed: seed).fill(state) }
     return state
   }
 
