@@ -28,6 +28,8 @@ enum Benchmark {
       verify DIRECTORY    verification without and with decoding; K
       codec               encodes and decodes chunks of 1 MiB in memory, on one thread; M, a copy of the
                           same bytes into warm memory; sizes beside the entropy of the planes
+      sizes DIRECTORY     the same from 64 MiB to 6 GiB: the slope of the logarithm of the time on that
+                          of the size, goal 0.95 to 1.05
     CASE, for itself:
       machine DIRECTORY   tells how far figures of this machine and disk can be trusted
       dump DIRECTORY      writes a state as raw bytes, state.bin, and what they are, state.json
@@ -41,6 +43,7 @@ enum Benchmark {
       --checkpoint FILE   for save, load, verify, codec and state: the tensors of a checkpoint, instead
                           of a state that is generated
       --repeat NUMBER     how often the state has each of them; default 1
+      --largest MIB       of sizes; by default what memory and disk allow
       --blocks NUMBER     in each of which every arm has its turn; default 15, 31 for claims
       --compression NAME  none, always, automatic, or both of the first two (the default)
       --threads NUMBER    of the library; by default what it takes itself
@@ -53,7 +56,7 @@ enum Benchmark {
   /// Whether a case needs a directory.
   private static let commands = [
     "memory": true, "tensors": true, "stall": true, "migrate": true, "save": true, "load": true,
-    "verify": true,
+    "verify": true, "sizes": true,
     "machine": true, "dump": true, "serve": true, "state": false, "codec": false,
   ]
 
@@ -80,6 +83,7 @@ enum Benchmark {
     case "stall": try StallCase.run(in: options.directory)
     case "migrate": try MigrateCase.run(in: options.directory)
     case "save", "load", "verify": try BlockCase(options).run()
+    case "sizes": try SizesCase(options).run()
     case "codec": try CodecCase(options).run()
     case "dump": try DumpCase.run(options)
     case "serve": try ServeCase.run(options)

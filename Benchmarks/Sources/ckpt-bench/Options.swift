@@ -10,6 +10,8 @@ struct Options {
   var checkpoint: String?
   /// How often the state has each of them.
   var copyCount = 1
+  /// Of the sizes to measure, in MiB; nil: as large as the machine allows.
+  var largest: Int?
   var blockCount = 15
   /// Names of compressions; the first is measured twice, as a control.
   var compressions = ["none", "always"]
@@ -69,11 +71,17 @@ struct Options {
         throw Misuse(message: "\(name) is for a state that is generated; --checkpoint reads one")
       }
     }
+    if command == "sizes", given.contains("--scale") {
+      throw Misuse(message: "sizes takes no --scale: it measures several sizes; see --largest")
+    }
+    if command != "sizes", largest != nil {
+      throw Misuse(message: "\(command) takes no --largest")
+    }
   }
 
   private static let names: Set<String> = [
-    "--state", "--scale", "--seed", "--checkpoint", "--repeat", "--blocks", "--compression",
-    "--threads",
+    "--state", "--scale", "--seed", "--checkpoint", "--repeat", "--largest", "--blocks",
+    "--compression", "--threads",
   ]
 
   private mutating func set(_ name: String, _ value: String) throws(Misuse) {
@@ -95,6 +103,8 @@ struct Options {
       compressions = value == "both" ? ["none", "always"] : [value]
     case "--checkpoint": checkpoint = value
     case "--repeat": copyCount = try Self.integer(name, value, from: 1)
+    // Two sizes at least: one has no slope.
+    case "--largest": largest = try Self.integer(name, value, from: 256)
     case "--blocks": blockCount = try Self.integer(name, value, from: 1)
     case "--threads": threads = try Self.integer(name, value, from: 1)
     default: seed = try Self.integer(name, value, from: 0)
@@ -136,6 +146,11 @@ struct Options {
     guard let available = Machine.availableByteCount else { return full }
     let share = Double(available) / 6 / Double(full.byteCount)
     return share < 1 ? workload(scale: max(share, 0.001)) : full
+  }
+
+  /// The workload that was asked for, with about so many bytes.
+  func workload(byteCount: Int) -> Workload {
+    workload(scale: Double(byteCount) / Double(workload(scale: 1).tensorByteCount))
   }
 
   private func workload(scale: Double) -> Workload {

@@ -22,17 +22,7 @@ struct BlockCase {
 
   private func makeFiles() throws -> [Workbench.File] {
     let files = try workbench.makeFiles()
-    for file in files {
-      let share = Double(file.byteCount) / Double(workbench.byteCount)
-      let line = JSONLine([
-        ("event", .text("size")), ("schema", .integer(1)), ("compression", .text(file.name)),
-        ("bytes", .integer(file.byteCount)), ("share", .number(share)),
-      ])
-      print(
-        options.printsJSON
-          ? line.text
-          : "size with compression \(file.name): \(Benchmark.rounded(share)) of the state")
-    }
+    for file in files { print(workbench.description(of: file)) }
     return files
   }
 }

@@ -73,7 +73,7 @@ extension Workbench {
   private func read(_ file: File) throws {
     let reader = try CheckpointReader.open(path: file.path, threads: options.threads)
     // SAFETY: each memory is as large as its tensor, which `read` checks, and no two overlap.
-    let targets = unsafe state.workload.tensors.map {
+    let targets = unsafe target.workload.tensors.map {
       unsafe (name: $0.name, target: target.bytes(of: $0))
     }
     unsafe try reader.read(targets)

@@ -11,15 +11,22 @@ final class Workbench {
   let options: Options
   let directory: String
   let state: WorkloadState
-  /// What is loaded or copied into.
-  let target: WorkloadState
+  /// What is loaded or copied into; made when it is asked for first, unless it was given before.
+  lazy var target = WorkloadState(state.workload.spread())
 
-  init(_ options: Options) throws {
+  /// The state that the options ask for, in their directory.
+  convenience init(_ options: Options) throws {
+    RawFile.makeDirectory(options.directory)
+    self.init(options, try options.makeState(), in: options.directory)
+    // Here rather than by the first arm that needs it, whose clock would run.
+    _ = target
+  }
+
+  init(_ options: Options, _ state: WorkloadState, in directory: String) {
     self.options = options
-    directory = options.directory
+    self.state = state
+    self.directory = directory
     RawFile.makeDirectory(directory)
-    state = try options.makeState()
-    target = WorkloadState(state.workload)
   }
 
   var byteCount: Int { state.workload.tensorByteCount }
@@ -136,6 +143,20 @@ final class Workbench {
       return File(
         name: name, path: receipt.path, store: store, byteCount: Int(receipt.byteCount))
     }
+  }
+
+  /// One line, or one JSON object.
+  func description(of file: File) -> String {
+    let share = Double(file.byteCount) / Double(byteCount)
+    guard options.printsJSON else {
+      return "size with compression \(file.name): \(Benchmark.rounded(share)) of "
+        + "\(Benchmark.rounded(Double(byteCount) / 1e6)) MB in \(state.workload.tensors.count) tensors"
+    }
+    return JSONLine([
+      ("event", .text("size")), ("schema", .integer(1)), ("compression", .text(file.name)),
+      ("bytes", .integer(file.byteCount)), ("share", .number(share)),
+      ("state_bytes", .integer(byteCount)), ("tensors", .integer(state.workload.tensors.count)),
+    ]).text
   }
 
   func removeFiles() {

@@ -1,6 +1,6 @@
 /// One of the things that are measured in turns.
 struct Arm {
-  let name: String
+  var name: String
   /// What its rate is counted in: bytes of the state, or of the file for a raw read and a verification.
   let byteCount: Int
   /// Whether it waits until the disk is quiet, before the clock starts.

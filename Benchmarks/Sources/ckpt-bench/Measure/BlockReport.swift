@@ -11,6 +11,11 @@ struct BlockReport {
 
   /// Measures arms in blocks, and shows what came of it.
   func measure(_ arms: [Arm]) throws {
+    show(try blocks(of: arms), arms.map(\.name))
+  }
+
+  /// Measures arms in blocks; prints every sample for programs, and how many blocks there were for people.
+  func blocks(of arms: [Arm]) throws -> Blocks {
     let blocks = try Blocks(arms, count: options.blockCount, seed: options.seed) { block, sample in
       guard options.printsJSON else { return }
       print(
@@ -19,7 +24,12 @@ struct BlockReport {
           ("block", .integer(block)),
         ]).text)
     }
-    show(blocks, arms.map(\.name))
+    guard !options.printsJSON else { return blocks }
+    let repeated = blocks.repeatedCount
+    print(
+      "\(options.command), \(options.blockCount) blocks"
+        + (repeated > 0 ? ", \(repeated) more were disturbed and measured again" : ""))
+    return blocks
   }
 
   /// What is compared with what.
@@ -49,12 +59,6 @@ struct BlockReport {
   ///   - blocks: What was measured.
   ///   - arms: The names of the arms, in their order.
   private func show(_ blocks: Blocks, _ arms: [String]) {
-    if !options.printsJSON {
-      let repeated = blocks.repeatedCount
-      print(
-        "\(options.command), \(options.blockCount) blocks"
-          + (repeated > 0 ? ", \(repeated) more were disturbed and measured again" : ""))
-    }
     for comparison in Self.comparisons(of: arms) {
       let ratios = blocks.ratios(of: comparison.arm, to: comparison.others)
       show(comparison.arm, comparison.limit, Interval(ratios, seed: options.seed))
@@ -78,7 +82,7 @@ struct BlockReport {
 
   private func show(_ arm: String, _ limit: String, _ interval: Interval) {
     guard options.printsJSON else {
-      print("  \(Self.padded(arm)) \(Self.text(interval)) of \(limit)")
+      print("  \(Self.padded(arm)) \(interval.text) of \(limit)")
       return
     }
     print(
@@ -95,7 +99,7 @@ struct BlockReport {
       let verdict =
         interval.isGoodControl
         ? "good" : "NOT within 0.95…1.05 around 1: this run tells little, measure again"
-      print("  control: \(arm) measured twice, \(Self.text(interval)), \(verdict)")
+      print("  control: \(arm) measured twice, \(interval.text), \(verdict)")
       return
     }
     print(
@@ -106,12 +110,7 @@ struct BlockReport {
       ]).text)
   }
 
-  private static func text(_ interval: Interval) -> String {
-    let (low, high) = (Benchmark.rounded(interval.low), Benchmark.rounded(interval.high))
-    return "\(Benchmark.rounded(interval.median)) (\(low)…\(high))"
-  }
-
-  private static func padded(_ name: String) -> String {
-    name + String(repeating: " ", count: max(0, 24 - name.count))
+  static func padded(_ text: String, to width: Int = 24) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
   }
 }

@@ -6,10 +6,17 @@ internal import Dispatch
   internal import Darwin
 #endif
 
-/// What the system tells of itself; nil where it has no /proc.
+/// What the system tells of itself; nil where it does not, as without /proc.
 enum Machine {
   /// Bytes that programs can have without swapping.
   static var availableByteCount: Int? { memory("MemAvailable:") }
+
+  /// Bytes that a program can still write into a directory's file system.
+  static func freeByteCount(in directory: String) -> Int? {
+    var record = statvfs()
+    guard unsafe statvfs(directory, &record) == 0 else { return nil }
+    return Int(record.f_bavail) * Int(record.f_frsize)
+  }
 
   /// Bytes of the page cache that are not on the disk yet.
   static var unwrittenByteCount: Int? {

@@ -10,7 +10,12 @@ struct TensorPlan {
   var elementCount: Int { shape.reduce(1, *) }
   var byteCount: Int { elementCount * dtype.byteCount }
 
-  /// A name of its own for each copy; the first, 0, keeps its name.
+  /// The same bytes under a name of their own for each copy; the first, 0, keeps the name.
+  func copy(_ number: Int) -> TensorPlan {
+    TensorPlan(
+      name: Self.name(name, copy: number), dtype: dtype, shape: shape, byteOffset: byteOffset)
+  }
+
   static func name(_ name: String, copy number: Int) -> String {
     number == 0 ? name : "\(name)#\(number + 1)"
   }
@@ -31,6 +36,8 @@ struct Draw {
   /// Which tensor has the weights, and which have the moments and the count of Adam's steps.
   let weights: Int
   let moments: (first: Int, second: Int, step: Int)?
+
+  var tensors: [Int] { [weights] + (moments.map { [$0.first, $0.second, $0.step] } ?? []) }
 }
 
 /// The tensors of a state and their layout; of one that is generated, also their distributions.
@@ -136,5 +143,38 @@ struct Workload {
     tensors.append(tensor)
     // As an allocator would align it.
     byteCount += (tensor.byteCount + 63) / 64 * 64
+  }
+
+  // MARK: Other sizes
+
+  /// A state of so many bytes, or somewhat fewer, made of the tensors of this one.
+  ///
+  /// All of them come again and again, under other names, and then those parameters with their moments
+  /// that still fit. So the number of tensors grows with the size, and weights and moments keep their
+  /// shares.
+  ///
+  /// - Parameter target: Bytes of all tensors.
+  /// - Returns: A state in the memory of this one, in which all copies of a tensor are one; see ``spread()``.
+  func filled(to target: Int) -> Workload {
+    let copyCount = target / tensorByteCount
+    var left = target % tensorByteCount
+    let rest = draws.flatMap { draw in
+      let size = draw.tensors.reduce(0) { $0 + tensors[$1].byteCount }
+      guard size <= left else { return [Int]() }
+      left -= size
+      return draw.tensors
+    }
+    var result = self
+    result.draws = []
+    result.tensors = (0..<copyCount).flatMap { copy in tensors.map { $0.copy(copy) } }
+    result.tensors += rest.sorted().map { tensors[$0].copy(copyCount) }
+    return result
+  }
+
+  /// The same tensors, each with a place of its own.
+  func spread() -> Workload {
+    var result = Workload(name, origin)
+    for tensor in tensors { result.add(tensor.name, tensor.dtype, tensor.shape) }
+    return result
   }
 }

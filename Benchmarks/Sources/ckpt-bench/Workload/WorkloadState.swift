@@ -6,43 +6,21 @@ internal import CheckpointTraining
   internal import Darwin
 #endif
 
-/// The memory of a workload: what a training program would hold, and save and restore in place.
-///
-/// All tensors lie in one mapping that begins at a page, so that the same bytes can be written raw, also
-/// past the page cache.
-// SAFETY (@safe): the mapping is made in `init`, unmapped in `deinit` and never exchanged; every use of
-// its address is marked.
+/// The tensors of a workload in memory: what a training program would hold, and save and restore in place.
+// SAFETY (@safe): the memory lives as long as this does; every use of its address is marked.
 @safe
 final class WorkloadState: Checkpointable {
   let workload: Workload
-  /// Whole pages; what lies behind the last tensor is zero.
-  let memory: UnsafeMutableRawBufferPointer
-  private let start: UnsafeMutableRawPointer
+  private let mapping: StateMemory
 
-  static let pageByteCount = 4096
-
-  /// Maps and touches the memory; its bytes are not zero and not a state yet.
-  init(_ workload: Workload) {
+  /// - Parameters:
+  ///   - workload: What is in the memory.
+  ///   - memory: At least as large; nil for memory of its own, which is zero and not a state yet.
+  init(_ workload: Workload, in memory: StateMemory? = nil) {
     self.workload = workload
-    let pageCount = (workload.byteCount + Self.pageByteCount - 1) / Self.pageByteCount
-    let size = max(1, pageCount) * Self.pageByteCount
-    // SAFETY: a mapping of its own, of which nobody else knows; checked below.
-    let start = unsafe mmap(
-      nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    guard let start = unsafe start, unsafe start != MAP_FAILED else {
-      Benchmark.fail("no memory for the state", status: 1)
-    }
-    #if canImport(Glibc)
-      // A direct write from large pages is faster, and the limit shall be the fastest there is.
-      unsafe madvise(start, size, MADV_HUGEPAGE)
-    #endif
-    unsafe self.start = start
-    unsafe memory = UnsafeMutableRawBufferPointer(start: start, count: size)
-    // The first touch of a page costs more than anything that is measured here.
-    unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
+    mapping = memory ?? StateMemory(byteCount: workload.byteCount)
+    precondition(unsafe mapping.bytes.count >= workload.byteCount)
   }
-
-  deinit { unsafe munmap(start, memory.count) }
 
   /// The state of a workload, drawn from its distributions.
   static func generated(_ workload: Workload) -> WorkloadState {
@@ -51,22 +29,36 @@ final class WorkloadState: Checkpointable {
     return state
   }
 
-  /// The bytes of a tensor.
+  /// Whole pages; what lies behind the last tensor is zero.
+  var memory: UnsafeMutableRawBufferPointer { unsafe mapping.bytes }
+
+  /// Another workload in the same memory.
+  func showing(_ workload: Workload) -> WorkloadState { WorkloadState(workload, in: mapping) }
+
+  /// The bytes of a tensor of the workload.
   func bytes(of tensor: TensorPlan) -> UnsafeMutableRawBufferPointer {
-    // SAFETY: the workload's layout is what the mapping was sized for.
-    unsafe UnsafeMutableRawBufferPointer(
+    // Another workload's tensor can lie elsewhere.
+    precondition(tensor.byteOffset + tensor.byteCount <= workload.byteCount)
+    // SAFETY: the memory is as large as the workload's layout, in which this is.
+    return unsafe UnsafeMutableRawBufferPointer(
       rebasing: memory[tensor.byteOffset..<tensor.byteOffset + tensor.byteCount])
   }
 
-  /// Overwrites everything, so that what is read afterwards was read.
-  func scribble() { unsafe memset(start, 0xA5, memory.count) }
+  /// Overwrites all tensors, so that what is read afterwards was read.
+  func scribble() {
+    // SAFETY: the memory is as large as the workload's layout.
+    unsafe UnsafeMutableRawBufferPointer(rebasing: memory[..<workload.byteCount])
+      .initializeMemory(as: UInt8.self, repeating: 0xA5)
+  }
 
-  /// Whether all tensors are the same, byte for byte.
+  /// Whether all tensors are the same, byte for byte, wherever they lie.
   func hasSameTensors(as other: WorkloadState) -> Bool {
-    workload.tensors.allSatisfy { tensor in
-      // SAFETY: both states are of the same workload, so both mappings have this range.
-      unsafe memcmp(
-        start + tensor.byteOffset, other.start + tensor.byteOffset, tensor.byteCount) == 0
+    zip(workload.tensors, other.workload.tensors).allSatisfy { mine, its in
+      let (left, right) = unsafe (bytes(of: mine), other.bytes(of: its))
+      guard left.count == right.count else { return false }
+      guard let first = left.baseAddress, let second = right.baseAddress else { return true }
+      // SAFETY: both have that many bytes.
+      return unsafe memcmp(first, second, left.count) == 0
     }
   }
 
