@@ -1,6 +1,6 @@
 /// Memory that begins at a page, as transfers past the page cache ask for.
 ///
-/// One thread at a time: whoever hands it to another waits until that one is done.
+/// Threads share it by arrangement: each part belongs to one of them at a time.
 @safe package final class PageBuffer {
   private let memory: UnsafeMutableRawBufferPointer
 
@@ -21,6 +21,13 @@
 
   package var byteCount: Int { unsafe memory.count }
 
+  /// A part of the memory, which this object frees when it goes.
+  ///
+  /// - Precondition: the range lies in it.
+  @unsafe package func bytes(_ range: Range<Int>) -> UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(rebasing: memory[range])
+  }
+
   /// Copies `bytes` to `offset`.
   ///
   /// - Precondition: they fit.
@@ -29,16 +36,13 @@
     precondition(offset >= 0 && bytes.byteCount <= byteCount - offset, "the bytes fit")
     // SAFETY: the range lies within the memory, and a span of something else is no part of it.
     unsafe bytes.withUnsafeBytes { source in
-      unsafe UnsafeMutableRawBufferPointer(rebasing: memory[offset..<offset + source.count])
-        .copyMemory(from: source)
+      unsafe self.bytes(offset..<offset + source.count).copyMemory(from: source)
     }
   }
 
   /// Lends the first `count` bytes, which were copied here before.
   package func withBytes(first count: Int, _ body: (RawSpan) -> Void) {
     // SAFETY: the span lives for this call, and `copy` has initialised these bytes.
-    let bytes = unsafe RawSpan(
-      _unsafeBytes: UnsafeRawBufferPointer(rebasing: memory[..<count]))
-    body(bytes)
+    body(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes(0..<count))))
   }
 }

@@ -160,6 +160,17 @@ import Testing
     }
   }
 
+  /// Turns are taken in order, whoever comes first.
+  @Test func aMonitorTellsThoseWhoWait() {
+    let monitor = Monitor([Int]())
+    let pool = WorkerPool(threadCount: 4)
+    let jobs = [3, 2, 1, 0].map { turn in
+      pool.submit { monitor.change(when: { $0.count == turn }) { $0.append(turn) } }
+    }
+    for job in jobs { job.wait() }
+    #expect(monitor.change { $0 } == [0, 1, 2, 3])
+  }
+
   @Test func releasingThePoolFinishesItsJobs() {
     let total = Atomic<Int>(0)
     do {

@@ -82,9 +82,9 @@ package enum BytePlanes {
     }
   }
 
-  /// Eight planes, of which the caller gives a pointer to each.
+  /// Eight planes, of which the caller gives a pointer to each, or nil for one that is not wanted.
   @unsafe static func split8(
-    _ raw: UnsafeRawPointer, count: Int, isRotated: Bool, _ planes: UnsafePointer<Plane>
+    _ raw: UnsafeRawPointer, count: Int, isRotated: Bool, _ planes: UnsafePointer<Plane?>
   ) {
     let (left, right, mask): (UInt64, UInt64, UInt64) = isRotated ? (1, 63, 1) : (0, 0, 0)
     var index = 0
@@ -94,8 +94,10 @@ package enum BytePlanes {
       var shift: UInt64 = 0
       for plane in 0..<8 {
         let bytes = SIMD8<UInt8>(truncatingIfNeeded: word &>> shift)
-        unsafe UnsafeMutableRawPointer(planes[plane] + index)
-          .storeBytes(of: bytes, as: SIMD8<UInt8>.self)
+        if let start = unsafe planes[plane] {
+          unsafe UnsafeMutableRawPointer(start + index)
+            .storeBytes(of: bytes, as: SIMD8<UInt8>.self)
+        }
         shift &+= 8
       }
       index &+= 8
@@ -104,7 +106,7 @@ package enum BytePlanes {
       let loaded = unsafe raw.loadUnaligned(fromByteOffset: index &* 8, as: UInt64.self)
       let word = (loaded &<< left) | ((loaded &>> right) & mask)
       for plane in 0..<8 {
-        unsafe planes[plane][index] = UInt8(truncatingIfNeeded: word &>> UInt64(plane &* 8))
+        unsafe planes[plane]?[index] = UInt8(truncatingIfNeeded: word &>> UInt64(plane &* 8))
       }
       index &+= 1
     }

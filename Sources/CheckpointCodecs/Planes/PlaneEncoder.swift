@@ -35,16 +35,52 @@ package struct ElementLayout: Hashable, Sendable {
 /// a sample of it: one byte if it is constant; its bytes where they are noise; a Huffman code for literals;
 /// or all that DEFLATE has, where matches pay. Anybody's zlib decodes the streams.
 ///
-/// The result depends on the chunk alone. One instance serves one thread at a time.
+/// A chunk is looked at first, which tells how long it becomes, and then written: so it can be written to where
+/// it belongs, behind others that are being written at the same time. The result depends on the chunk alone. One
+/// instance serves one thread at a time.
 ///
 /// - SeeAlso: docs/format.md, section 7.4; docs/decisions/0013.
 @safe
 package final class PlaneEncoder {
+  /// What a plane becomes, and what that is made of.
+  private struct PlanePlan {
+    // SAFETY (@safe): the pointers lead into the scratch of the encoder, until it looks at another chunk.
+    @safe enum Content {
+      /// The elements, taken apart to where the plane belongs.
+      case elements
+      /// These bytes.
+      case bytes(UnsafeRawBufferPointer)
+      case constant(UInt8)
+      /// Streams of literals, by a plan for a plane.
+      case literals(UnsafeBufferPointer<UInt8>, LiteralEncoder.Plan)
+      /// A stream with matches.
+      case matches(UnsafeRawBufferPointer)
+    }
+
+    let method: PlaneHead.Method
+    let byteCount: Int
+    let content: Content
+  }
+
+  /// What a chunk becomes.
+  private struct Plan {
+    let layout: ElementLayout
+    let planes: [PlanePlan]
+
+    var byteCount: Int {
+      planes.reduce(PlaneHead.byteCount(width: layout.width)) { $0 + $1.byteCount }
+    }
+  }
+
   private let literals = LiteralEncoder()
   private let deflater = Deflater()
-  /// The planes that are not stored where they belong at once.
+  /// The planes that are coded.
   private let planeScratch = Scratch()
+  /// Their streams with matches.
+  private let matchScratch = Scratch()
   private let sampleScratch = Scratch()
+  /// Of the chunk that was looked at last.
+  private var plan: Plan?
 
   package init() {}
 
@@ -56,27 +92,52 @@ package final class PlaneEncoder {
   /// - Parameters:
   ///   - raw: Whole elements.
   ///   - layout: How to take them apart.
-  ///   - output: As many bytes as `raw` has. Its contents are unspecified if nil is returned.
+  ///   - output: As many bytes as `raw` has.
   /// - Returns: The bytes of the encoded chunk, or nil if it would not save at least 1/32.
   package func encode(
     _ raw: RawSpan, _ layout: ElementLayout, into output: UnsafeMutableRawBufferPointer
   ) -> Int? {
-    precondition(raw.byteCount % layout.width == 0, "a chunk has whole elements")
     precondition(output.count >= raw.byteCount, "an encoded chunk is shorter than its bytes")
-    guard raw.byteCount > 0 else { return nil }
-    return unsafe raw.withUnsafeBytes { unsafe encode($0, layout, output) }
+    guard let byteCount = plan(raw, layout) else { return nil }
+    unsafe write(raw, into: UnsafeMutableRawBufferPointer(rebasing: output[..<byteCount]))
+    return byteCount
   }
 
-  private func encode(
-    _ raw: UnsafeRawBufferPointer, _ layout: ElementLayout,
-    _ output: UnsafeMutableRawBufferPointer
-  ) -> Int? {
-    let count = raw.count / layout.width
-    let head = PlaneHead.byteCount(width: layout.width)
-    if unsafe isRepeated(raw, layout.width) {
-      guard head + layout.width <= Deflater.encodedByteCountMax(raw.count) else { return nil }
-      return unsafe encodeRepeated(raw, layout, output)
+  /// Looks at a chunk, which ``write(_:into:)`` then writes.
+  ///
+  /// - Parameters:
+  ///   - raw: Whole elements.
+  ///   - layout: How to take them apart.
+  /// - Returns: The bytes of the encoded chunk, or nil if it would not save at least 1/32.
+  package func plan(_ raw: RawSpan, _ layout: ElementLayout) -> Int? {
+    precondition(raw.byteCount % layout.width == 0, "a chunk has whole elements")
+    plan = nil
+    guard raw.byteCount > 0 else { return nil }
+    let made = unsafe raw.withUnsafeBytes { unsafe makePlan($0, layout) }
+    guard let made, made.byteCount <= Deflater.encodedByteCountMax(raw.byteCount) else {
+      return nil
     }
+    plan = made
+    return made.byteCount
+  }
+
+  /// Writes the chunk that was looked at last.
+  ///
+  /// - Parameters:
+  ///   - raw: The same elements.
+  ///   - output: As many bytes as ``plan(_:_:)`` returned.
+  package func write(_ raw: RawSpan, into output: UnsafeMutableRawBufferPointer) {
+    guard let plan else { preconditionFailure("a chunk is looked at before it is written") }
+    precondition(output.count == plan.byteCount, "a chunk becomes as long as was planned")
+    unsafe raw.withUnsafeBytes { unsafe write($0, by: plan, into: output) }
+    self.plan = nil
+  }
+
+  // MARK: Looking
+
+  private func makePlan(_ raw: UnsafeRawBufferPointer, _ layout: ElementLayout) -> Plan? {
+    let count = raw.count / layout.width
+    if unsafe isRepeated(raw, layout.width) { return unsafe planOfRepeated(raw, layout) }
     guard count >= Self.elementCountMin else { return nil }
     var layout = layout
     var samples = unsafe samples(raw, layout, count)
@@ -88,96 +149,73 @@ package final class PlaneEncoder {
       layout.isRotated = false
       unsafe samples = self.samples(raw, layout, count)
     }
-    guard let first = samples.firstIndex(where: { $0.isWorthCoding }) else { return nil }
-    return unsafe encode(raw, layout, samples, firstCoded: first, output)
+    guard samples.contains(where: \.isWorthCoding) else { return nil }
+    return unsafe plan(raw, layout, samples)
   }
 
-  /// Encodes plane by plane; those in front of the first that is coded are split to where they belong.
-  private func encode(
-    _ raw: UnsafeRawBufferPointer, _ layout: ElementLayout, _ samples: [PlaneSample],
-    firstCoded: Int, _ output: UnsafeMutableRawBufferPointer
-  ) -> Int? {
+  /// Plans a chunk whose elements are all equal: each of its planes is constant.
+  private func planOfRepeated(_ raw: UnsafeRawBufferPointer, _ layout: ElementLayout) -> Plan {
+    var layout = layout
+    // The bytes of the element are those of its planes.
+    layout.isRotated = false
+    return unsafe Plan(
+      layout: layout,
+      planes: raw.prefix(layout.width).map {
+        PlanePlan(method: .constant, byteCount: 1, content: .constant($0))
+      })
+  }
+
+  /// Plans plane by plane: only those are taken out that may be coded.
+  private func plan(
+    _ raw: UnsafeRawBufferPointer, _ layout: ElementLayout, _ samples: [PlaneSample]
+  ) -> Plan {
     let count = raw.count / layout.width
-    let head = PlaneHead.byteCount(width: layout.width)
-    let scratch = unsafe planeScratch.bytes((layout.width - firstCoded) * count)
-    guard let start = output.baseAddress, let spare = scratch.baseAddress else { return nil }
-    // SAFETY: nothing else has bound the memory that is lent for this call.
-    let target = unsafe start.assumingMemoryBound(to: UInt8.self)
-    let planes = unsafe (0..<layout.width).map { plane in
-      unsafe plane < firstCoded
-        ? target + head + plane * count : spare + (plane - firstCoded) * count
+    let stored = PlanePlan(method: .stored, byteCount: count, content: .elements)
+    var spare = unsafe planeScratch.bytes(samples.count(where: \.isWorthCoding) * count)[...]
+    var room = unsafe matchScratch.bytes(samples.count(where: \.mayHaveMatches) * count)[...]
+    let coded = unsafe samples.map { sample -> UnsafeMutableBufferPointer<UInt8>? in
+      guard sample.isWorthCoding else { return nil }
+      defer { unsafe spare = spare.dropFirst(count) }
+      return unsafe UnsafeMutableBufferPointer(rebasing: spare.prefix(count))
     }
-    unsafe Self.split(raw, layout, count, planes)
-
-    var methods = [PlaneHead.Method](repeating: .stored, count: firstCoded)
-    var end = head + firstCoded * count
-    for plane in firstCoded..<layout.width {
-      let bytes = unsafe UnsafeBufferPointer(start: UnsafePointer(planes[plane]), count: count)
-      let room = unsafe UnsafeMutableRawBufferPointer(rebasing: output[end...])
-      guard let (method, byteCount) = unsafe encode(bytes, samples[plane], into: room) else {
-        return nil
-      }
-      methods.append(method)
-      end += byteCount
+    unsafe Self.split(raw, layout, count, coded.map { unsafe $0?.baseAddress })
+    let planes = unsafe zip(coded, samples).map { plane, sample -> PlanePlan in
+      guard let plane = unsafe plane else { return stored }
+      let target = unsafe UnsafeMutableRawBufferPointer(
+        UnsafeMutableBufferPointer(rebasing: room.prefix(sample.mayHaveMatches ? count : 0)))
+      if sample.mayHaveMatches { unsafe room = room.dropFirst(count) }
+      return unsafe plan(UnsafeBufferPointer(plane), sample, matches: target)
     }
-    guard end <= Deflater.encodedByteCountMax(raw.count) else { return nil }
-    unsafe output.copyBytes(
-      from: PlaneHead(width: layout.width, isRotated: layout.isRotated, methods: methods).encoded)
-    return end
+    return Plan(layout: layout, planes: planes)
   }
 
-  // MARK: One plane
-
-  /// Encodes a plane by what its sample says; nil if it does not fit.
-  private func encode(
+  /// Plans a plane by what its sample says.
+  private func plan(
     _ plane: UnsafeBufferPointer<UInt8>, _ sample: PlaneSample,
-    into output: UnsafeMutableRawBufferPointer
-  ) -> (PlaneHead.Method, Int)? {
+    matches target: UnsafeMutableRawBufferPointer
+  ) -> PlanePlan {
     if sample.isConstant, unsafe isRepeated(UnsafeRawBufferPointer(plane), 1) {
-      guard output.count >= 1 else { return nil }
-      unsafe output[0] = plane[0]
-      return (.constant, 1)
+      return unsafe PlanePlan(method: .constant, byteCount: 1, content: .constant(plane[0]))
     }
-    if unsafe sample.isConstant || sample.isRepetitive && matchesPay(plane, sample),
-      let byteCount = unsafe encodeWithMatches(plane, into: output)
-    {
-      return (.streams(1), byteCount)
-    }
-    if sample.hasShortCodes, let (count, byteCount) = unsafe encodeLiterals(plane, into: output) {
-      return (.streams(count), byteCount)
-    }
-    guard output.count >= plane.count else { return nil }
-    unsafe output.copyMemory(from: UnsafeRawBufferPointer(plane))
-    return (.stored, plane.count)
-  }
-
-  private func encodeLiterals(
-    _ plane: UnsafeBufferPointer<UInt8>, into output: UnsafeMutableRawBufferPointer
-  ) -> (Int, Int)? {
-    guard let plan = unsafe literals.plan(plane) else { return nil }
-    let lengths = 4 * plan.streamByteCounts.count
-    let byteCount = lengths + plan.byteCount
-    guard byteCount <= min(output.count, Deflater.encodedByteCountMax(plane.count)) else {
-      return nil
-    }
-    for (index, length) in plan.streamByteCounts.enumerated() {
-      unsafe output.store(UInt32(length), at: 4 * index)
-    }
-    let room = unsafe UnsafeMutableRawBufferPointer(rebasing: output[lengths..<byteCount])
-    unsafe literals.encode(plane, by: plan, into: room)
-    return (plan.streamByteCounts.count, byteCount)
-  }
-
-  private func encodeWithMatches(
-    _ plane: UnsafeBufferPointer<UInt8>, into output: UnsafeMutableRawBufferPointer
-  ) -> Int? {
-    guard output.count > 4 else { return nil }
-    let room = unsafe UnsafeMutableRawBufferPointer(rebasing: output[4...])
     // SAFETY: the span lives for this call.
     let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(plane))
-    guard let byteCount = unsafe deflater.encode(bytes, into: room) else { return nil }
-    unsafe output.store(UInt32(byteCount), at: 0)
-    return 4 + byteCount
+    if unsafe sample.isConstant || sample.isRepetitive && matchesPay(plane, sample),
+      let byteCount = unsafe deflater.encode(bytes, into: target)
+    {
+      let stream = unsafe UnsafeRawBufferPointer(rebasing: target[..<byteCount])
+      return unsafe PlanePlan(
+        method: .streams(1), byteCount: 4 + byteCount, content: .matches(stream))
+    }
+    if sample.hasShortCodes, let plan = unsafe literals.plan(plane) {
+      let count = plan.streamByteCounts.count
+      let byteCount = 4 * count + plan.byteCount
+      if byteCount <= Deflater.encodedByteCountMax(plane.count) {
+        return unsafe PlanePlan(
+          method: .streams(count), byteCount: byteCount, content: .literals(plane, plan))
+      }
+    }
+    return unsafe PlanePlan(
+      method: .stored, byteCount: plane.count, content: .bytes(UnsafeRawBufferPointer(plane)))
   }
 
   /// Whether matches make a sample smaller than codes for its bytes do.
@@ -196,6 +234,52 @@ package final class PlaneEncoder {
     return Double(encoded * 8) < max(1, sample.bitsPerByte) * Double(byteCount)
   }
 
+  // MARK: Writing
+
+  private func write(
+    _ raw: UnsafeRawBufferPointer, by plan: Plan, into output: UnsafeMutableRawBufferPointer
+  ) {
+    let layout = plan.layout
+    let head = PlaneHead(
+      width: layout.width, isRotated: layout.isRotated, methods: plan.planes.map(\.method))
+    unsafe output.copyBytes(from: head.encoded)
+    var end = PlaneHead.byteCount(width: layout.width)
+    var straight = unsafe [BytePlanes.Plane?](repeating: nil, count: layout.width)
+    for index in 0..<layout.width {
+      let plane = plan.planes[index]
+      // SAFETY: the output has room for all planes, one behind the other.
+      let target = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: output[end..<end + plane.byteCount])
+      if case .elements = plane.content {
+        unsafe straight[index] = target.baseAddress?.assumingMemoryBound(to: UInt8.self)
+      } else {
+        unsafe write(plane, into: target)
+      }
+      end += plane.byteCount
+    }
+    if unsafe straight.contains(where: { unsafe $0 != nil }) {
+      unsafe Self.split(raw, layout, raw.count / layout.width, straight)
+    }
+  }
+
+  private func write(_ plane: PlanePlan, into target: UnsafeMutableRawBufferPointer) {
+    switch plane.content {
+    case .elements: break
+    case .bytes(let bytes): unsafe target.copyMemory(from: bytes)
+    case .constant(let byte): unsafe target[0] = byte
+    case .matches(let stream):
+      unsafe target.store(UInt32(stream.count), at: 0)
+      unsafe UnsafeMutableRawBufferPointer(rebasing: target[4...]).copyMemory(from: stream)
+    case .literals(let bytes, let plan):
+      for (index, length) in plan.streamByteCounts.enumerated() {
+        unsafe target.store(UInt32(length), at: 4 * index)
+      }
+      let streams = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: target[(4 * plan.streamByteCounts.count)...])
+      unsafe literals.encode(bytes, by: plan, into: streams)
+    }
+  }
+
   // MARK: Looking and splitting
 
   /// Whether the bytes are one element again and again.
@@ -203,19 +287,6 @@ package final class PlaneEncoder {
     guard let start = bytes.baseAddress else { return true }
     // SAFETY: both ranges lie in the buffer; memcmp stops at the first difference.
     return unsafe memcmp(start, start + width, bytes.count - width) == 0
-  }
-
-  /// Stores a chunk whose elements are all equal: each of its planes is constant.
-  private func encodeRepeated(
-    _ raw: UnsafeRawBufferPointer, _ layout: ElementLayout,
-    _ output: UnsafeMutableRawBufferPointer
-  ) -> Int {
-    let methods = [PlaneHead.Method](repeating: .constant, count: layout.width)
-    // Not rotated: the bytes of the element are those of its planes.
-    var bytes = PlaneHead(width: layout.width, isRotated: false, methods: methods).encoded
-    unsafe bytes += raw.prefix(layout.width)
-    unsafe output.copyBytes(from: bytes)
-    return bytes.count
   }
 
   /// Looks at some thousand elements, in two places so that a change in the middle is noticed.
@@ -239,14 +310,17 @@ package final class PlaneEncoder {
     }
   }
 
-  /// Takes `count` elements apart; each plane has room for as many bytes.
+  /// Takes `count` elements apart; each plane that is wanted has room for as many bytes.
   @unsafe private static func split(
     _ raw: UnsafeRawBufferPointer, _ layout: ElementLayout, _ count: Int,
-    _ planes: [BytePlanes.Plane]
+    _ planes: [BytePlanes.Plane?]
   ) {
     guard let start = raw.baseAddress else { return }
     switch layout.width {
-    case 1: unsafe UnsafeMutableRawPointer(planes[0]).copyMemory(from: start, byteCount: count)
+    case 1:
+      if let plane = unsafe planes[0] {
+        unsafe UnsafeMutableRawPointer(plane).copyMemory(from: start, byteCount: count)
+      }
     case 2:
       unsafe BytePlanes.split2(
         start, count: count, isRotated: layout.isRotated, planes[0], planes[1])
@@ -266,6 +340,8 @@ package final class PlaneEncoder {
 extension PlaneSample {
   /// Whether a code for the bytes would save something worth its time.
   var hasShortCodes: Bool { bitsPerByte < 7.5 }
+  /// Whether matches may turn out to pay.
+  var mayHaveMatches: Bool { isConstant || isRepetitive }
   /// Whether the plane should be looked at as a whole.
-  var isWorthCoding: Bool { isConstant || isRepetitive || hasShortCodes }
+  var isWorthCoding: Bool { mayHaveMatches || hasShortCodes }
 }

@@ -32,6 +32,8 @@ struct CheckpointFileWriter {
       let pipeline = ChunkPipeline(
         blueprint.tensors, header: blueprint.header, encodes: encodes, output: output, pool: pool,
         resources: resources)
+      // Before the memory of the output is anybody else's.
+      defer { pipeline.end() }
       try write(TensorSink(pipeline, describe: describe))
       // If `write` swallowed an error of the disk, that is what failed, and not the state.
       try output.requireSound()

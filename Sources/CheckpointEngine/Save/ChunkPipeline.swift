@@ -3,12 +3,13 @@ internal import CheckpointStorage
 
 /// Turns a stream of raw tensor bytes into framed chunks in a file.
 ///
-/// The calling thread copies bytes into a ring of slots and writes finished slots in order; the
-/// pool's threads encode. The bytes written depend on the tensors alone and not on the number of
+/// The calling thread hands bytes to a ring of slots; the pool's threads encode those and put them, in order,
+/// where they wait for the disk. The bytes written depend on the tensors alone and not on the number of
 /// threads, and the extra memory is the ring, whatever the model's size.
 ///
 /// Each byte is copied once, before its checksum is taken: a thread that goes on writing into a
-/// tensor during a save can spoil values, but never make a file that does not verify.
+/// tensor during a save can spoil values, but never make a file that does not verify. Whole chunks are copied by the
+/// threads that encode them, which have them in their caches then.
 final class ChunkPipeline {
   private let tensors: TensorTable
   private let header: CheckpointHeader
@@ -18,6 +19,11 @@ final class ChunkPipeline {
   private let ring: SlotRing
   private let slots: [EncodingSlot]
   private var current = 0
+  private let places: OutputPlaces
+  /// How many slots were submitted.
+  private var turn = 0
+  /// The end of the file if every slot at work stays as long as it may become.
+  private var outputEndMax: UInt64
   private(set) var chunks = ChunkTable()
   /// The tensor whose bytes come next, and how many of them have come.
   private var tensor = 0
@@ -33,6 +39,8 @@ final class ChunkPipeline {
     self.output = output
     self.pool = pool
     self.resources = resources
+    places = OutputPlaces(from: output.byteCount)
+    outputEndMax = output.byteCount
     // No more than there is to save: small states are saved often, and by many in the tests.
     let capacity = min(
       max(tensors.grid.chunkByteCount, Self.slotByteCountMin),
@@ -52,24 +60,29 @@ final class ChunkPipeline {
   /// The most of them.
   private static let slotPieceCountMax = 2048
 
-  deinit {
-    // After a failure, workers may still be in the slots' buffers.
+  deinit { resources.giveBack(ring) }
+
+  /// Waits for the threads: after a failure, they may still be in the memory of the slots and of the output.
+  func end() {
     for slot in slots { slot.job?.wait() }
-    resources.giveBack(ring)
   }
 
   /// Takes the next bytes of the tensors in the order of the plan.
   ///
   /// - Precondition: no more bytes come than the plan's tensors have.
   func append(_ bytes: RawSpan) throws(StorageError) {
+    // Whatever happens, what was lent is the caller's again after this.
+    defer { for slot in slots { slot.endLoan() } }
     var rest = bytes
     while rest.byteCount > 0 {
       let byteCount = try prepare(atMost: rest.byteCount)
       let part = rest.extracting(first: byteCount)
-      unsafe slots[current].fill(byteCount) { target in
-        unsafe part.withUnsafeBytes { source in
-          // SAFETY: `fill` lends exactly `byteCount` bytes.
-          unsafe target.copyMemory(from: source)
+      // SAFETY: the bytes are lent for this call, in which every loan ends; `fill` lends exactly `byteCount`.
+      unsafe part.withUnsafeBytes { source in
+        if byteCount >= Self.slotByteCountMin, slots[current].pieces.count == 1 {
+          unsafe slots[current].borrow(source)
+        } else {
+          unsafe slots[current].fill(byteCount) { unsafe $0.copyMemory(from: source) }
         }
       }
       advance(byteCount)
@@ -149,9 +162,14 @@ final class ChunkPipeline {
 
   private func submit() {
     guard !slots[current].pieces.isEmpty else { return }
-    // SAFETY: the slot belongs to the job until `nextSlot` or `deinit` has waited for it.
-    nonisolated(unsafe) let slot = slots[current]
-    unsafe slot.job = pool.submit { unsafe slot.encode() }
+    let slot = slots[current]
+    outputEndMax += UInt64(slot.outputByteCountMax)
+    let ring = output.makeRoom(upTo: outputEndMax) ? output.ring : nil
+    let (turn, places) = (turn, places)
+    self.turn += 1
+    // SAFETY: the slot belongs to the job until `nextSlot` or `end` has waited for it.
+    nonisolated(unsafe) let lent = slot
+    slot.job = pool.submit { unsafe lent.encode(turn: turn, places, into: ring) }
   }
 
   /// Moves to the next slot of the ring, which holds the oldest chunks; writes and empties it.
@@ -160,12 +178,14 @@ final class ChunkPipeline {
     let slot = slots[current]
     guard let job = slot.job else { return }
     job.wait()
-    let base = output.byteCount
-    try slot.withOutput { (bytes) throws(StorageError) in try output.append(bytes) }
-    for var entry in slot.encodedEntries {
-      entry.frameOffset += base
-      chunks.append(entry)
+    outputEndMax -= UInt64(slot.outputByteCountMax - slot.outputRange.count)
+    if slot.isInPlace {
+      output.commit(upTo: slot.outputRange.upperBound)
+      try output.requireSound()
+    } else {
+      try slot.withOutput { (bytes) throws(StorageError) in try output.append(bytes) }
     }
+    for entry in slot.encodedEntries { chunks.append(entry) }
     slot.reset()
   }
 }

@@ -2,7 +2,7 @@ internal import CheckpointCodecs
 internal import CheckpointFormat
 internal import CheckpointStorage
 
-/// A buffer that is filled with raw chunks, encoded by one thread, and then written.
+/// Some raw chunks that are encoded by one thread and put where they belong in the file.
 ///
 /// One thread at a time: the filling thread until ``EncodingSlot/job`` is submitted, then the
 /// worker, then, after waiting for the job, the filling thread again.
@@ -19,36 +19,45 @@ final class EncodingSlot {
   private static let bufferAlignment = 4096
 
   private let raw: UnsafeMutableRawBufferPointer
-  private let output: UnsafeMutableRawBufferPointer
+  /// What is encoded and cannot be where it belongs at once.
+  private let scratch = Scratch()
   /// Nil: chunks are stored.
   private let encoder: ChunkEncoder?
-  /// The most chunks in the slot; bounds the room for frames and padding.
+  /// The most chunks in the slot.
   private let pieceCountMax: Int
   private(set) var pieces: [Piece] = []
   private(set) var filledByteCount = 0
-  /// The encoded chunks, with frame offsets from the start of this slot's output.
+  /// Bytes that the caller has lent, and who copies them.
+  private let loan = Loan()
+  /// The encoded chunks, with their places in the file.
   private(set) var encodedEntries: [ChunkEntry] = []
-  private(set) var outputByteCount = 0
+  /// Where the output belongs in the file.
+  private(set) var outputRange: Range<UInt64> = 0..<0
+  /// Whether the output is there already, in the memory that waits for the disk.
+  private(set) var isInPlace = false
   var job: Job?
 
   init(capacity: Int, pieceCountMax: Int, encoder: ChunkEncoder?) {
     self.pieceCountMax = pieceCountMax
-    let alignment = Int(Layout.alignment)
-    let overhead = pieceCountMax * (ChunkFrame.byteCount + alignment)
     unsafe raw = .allocate(byteCount: capacity, alignment: Self.bufferAlignment)
-    unsafe output = .allocate(byteCount: capacity + overhead, alignment: Self.bufferAlignment)
     self.encoder = encoder
   }
 
   deinit {
-    // SAFETY: whoever holds the last reference has waited for the job that used the buffers.
+    // SAFETY: whoever holds the last reference has waited for the job that used the buffer.
     unsafe raw.deallocate()
-    unsafe output.deallocate()
   }
+
+  // MARK: Filling
 
   /// Whether a chunk of this size can still be begun.
   func hasRoom(for rawByteCount: Int) -> Bool {
     unsafe raw.count - filledByteCount >= rawByteCount && pieces.count < pieceCountMax
+  }
+
+  /// The most bytes that the output can have.
+  var outputByteCountMax: Int {
+    filledByteCount + pieces.count * (ChunkFrame.byteCount + Int(Layout.alignment))
   }
 
   func begin(_ identity: ChunkIdentity, of dtype: DType, rawOffset: UInt64) {
@@ -61,26 +70,26 @@ final class EncodingSlot {
   func fill<Failure: Error>(
     _ byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) {
-    // SAFETY: `hasRoom` was asked for the whole chunk before it was begun; the slice is lent for
-    // this call only.
-    try unsafe body(
-      UnsafeMutableRawBufferPointer(rebasing: raw[filledByteCount..<filledByteCount + byteCount]))
+    try unsafe body(next(byteCount))
     filledByteCount += byteCount
   }
 
-  /// Encodes every chunk: frame, stored bytes, zeros up to the next frame.
-  func encode() {
-    encodedEntries.removeAll(keepingCapacity: true)
-    outputByteCount = 0
-    for piece in pieces { encode(piece) }
+  /// Has the next bytes of the begun chunk copied, by the worker or by ``endLoan()``, whichever comes first.
+  ///
+  /// - Parameter bytes: Lent until ``endLoan()``.
+  func borrow(_ bytes: UnsafeRawBufferPointer) {
+    unsafe loan.begin(bytes, to: next(bytes.count))
+    filledByteCount += bytes.count
   }
 
-  /// The encoded bytes, once the job has finished.
-  func withOutput<Failure: Error>(_ body: (RawSpan) throws(Failure) -> Void) throws(Failure) {
-    // SAFETY: the span lives for this call, and `encode` initialised these bytes.
-    let bytes = unsafe RawSpan(
-      _unsafeBytes: UnsafeRawBufferPointer(rebasing: output[..<outputByteCount]))
-    try body(bytes)
+  /// Makes sure that what was lent is not needed any more.
+  func endLoan() { loan.settle() }
+
+  private func next(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    // SAFETY: `hasRoom` was asked for the whole chunk before it was begun; the slice is lent until the slot is
+    // reset.
+    let end = filledByteCount + byteCount
+    return unsafe UnsafeMutableRawBufferPointer(rebasing: raw[filledByteCount..<end])
   }
 
   func reset() {
@@ -89,45 +98,128 @@ final class EncodingSlot {
     job = nil
   }
 
-  private func encode(_ piece: Piece) {
-    let rawByteCount = Int(piece.identity.rawByteCount)
-    let frameOffset = outputByteCount
-    // SAFETY: the ranges lie within the buffers: `hasRoom` bounds the raw bytes and the pieces,
-    // and a stored chunk is never longer than its raw bytes.
-    let source = unsafe RawSpan(
-      _unsafeBytes: UnsafeRawBufferPointer(
-        rebasing: raw[piece.bufferOffset..<piece.bufferOffset + rawByteCount]))
-    let target = unsafe UnsafeMutableRawBufferPointer(
-      rebasing: output[(frameOffset + ChunkFrame.byteCount)...])
+  // MARK: Encoding
 
-    let rawChecksum = piece.identity.checksum(of: source)
-    var entry = ChunkEntry(
-      frameOffset: UInt64(frameOffset), tensor: piece.identity.tensor,
-      chunk: piece.identity.chunk, rawByteCount: piece.identity.rawByteCount,
-      storedByteCount: piece.identity.rawByteCount, storedChecksum: rawChecksum,
-      rawChecksum: rawChecksum, codec: .stored)
-    if let encoder,
-      let encodedByteCount = unsafe encoder.encode(source, of: piece.dtype, into: target)
-    {
-      let stored = unsafe RawSpan(
-        _unsafeBytes: UnsafeRawBufferPointer(rebasing: target[..<encodedByteCount]))
-      entry.codec = encoder.codec
-      entry.storedByteCount = UInt32(encodedByteCount)
-      entry.storedChecksum = piece.identity.checksum(of: stored)
+  /// Encodes every chunk: frame, stored bytes, zeros up to the next frame.
+  ///
+  /// - Parameters:
+  ///   - turn: How many slots come before in the file.
+  ///   - places: Tells where in the file the output begins.
+  ///   - ring: The memory that waits for the disk, if it has room for all of the output.
+  func encode(turn: Int, _ places: OutputPlaces, into ring: OutputRing?) {
+    encodedEntries.removeAll(keepingCapacity: true)
+    if let only = pieces.first, pieces.count == 1 {
+      if encoder != nil { loan.settle() }
+      // Looked at, then written to where it belongs.
+      let plan = planned(only)
+      let byteCount = Int(plan.endOffset)
+      let target = unsafe place(byteCount, turn, places, ring) ?? scratchBytes(byteCount)
+      unsafe write(only, plan, into: target)
     } else {
-      unsafe source.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+      // Small ones, together.
+      let collected = unsafe scratchBytes(outputByteCountMax)
+      var end = 0
+      for piece in pieces {
+        var plan = planned(piece)
+        let range = end..<end + Int(plan.endOffset)
+        plan.frameOffset = UInt64(end)
+        unsafe write(piece, plan, into: UnsafeMutableRawBufferPointer(rebasing: collected[range]))
+        end = range.upperBound
+      }
+      let output = unsafe UnsafeRawBufferPointer(rebasing: collected[..<end])
+      unsafe place(end, turn, places, ring)?.copyMemory(from: output)
     }
+    for index in encodedEntries.indices {
+      encodedEntries[index].frameOffset += outputRange.lowerBound
+    }
+  }
 
+  /// The output, once the job has finished, if it is not in its place.
+  func withOutput<Failure: Error>(_ body: (RawSpan) throws(Failure) -> Void) throws(Failure) {
+    // SAFETY: the span lives for this call, and `encode` has filled these bytes.
+    let bytes = unsafe RawSpan(
+      _unsafeBytes: UnsafeRawBufferPointer(scratchBytes(outputRange.count)))
+    try body(bytes)
+  }
+
+  private func scratchBytes(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(scratch.bytes(byteCount))
+  }
+
+  /// Takes the next bytes of the file; returns the memory that waits for the disk with them, if it can be had.
+  private func place(
+    _ byteCount: Int, _ turn: Int, _ places: OutputPlaces, _ ring: OutputRing?
+  ) -> UnsafeMutableRawBufferPointer? {
+    let start = places.take(byteCount, turn: turn)
+    outputRange = start..<start + UInt64(byteCount)
+    let target = unsafe ring?.bytes(outputRange)
+    isInPlace = unsafe target != nil
+    return unsafe target
+  }
+
+  private func source(_ piece: Piece) -> UnsafeRawBufferPointer {
+    // SAFETY: `hasRoom` bounds the raw bytes, which are this thread's until the job has ended.
+    let end = piece.bufferOffset + Int(piece.identity.rawByteCount)
+    return unsafe UnsafeRawBufferPointer(rebasing: raw[piece.bufferOffset..<end])
+  }
+
+  /// Looks at a chunk: what it becomes and how long that is, at offset 0; the checksums are not known yet.
+  private func planned(_ piece: Piece) -> ChunkEntry {
+    var entry = ChunkEntry(
+      frameOffset: 0, tensor: piece.identity.tensor,
+      chunk: piece.identity.chunk, rawByteCount: piece.identity.rawByteCount,
+      storedByteCount: piece.identity.rawByteCount, storedChecksum: 0, rawChecksum: 0,
+      codec: .stored)
+    guard let encoder else { return entry }
+    // SAFETY: the span lives for this call.
+    let source = unsafe RawSpan(_unsafeBytes: source(piece))
+    entry.rawChecksum = piece.identity.checksum(of: source)
+    if let byteCount = encoder.plan(source, of: piece.dtype) {
+      entry.codec = encoder.codec
+      entry.storedByteCount = UInt32(byteCount)
+    }
+    return entry
+  }
+
+  /// Writes a chunk that was looked at just before.
+  private func write(
+    _ piece: Piece, _ planned: ChunkEntry, into target: UnsafeMutableRawBufferPointer
+  ) {
+    var entry = planned
+    let storedEnd = ChunkFrame.byteCount + Int(entry.storedByteCount)
+    // SAFETY: the target was made for the frame, the stored bytes and what aligns the next frame.
+    let place = unsafe UnsafeMutableRawBufferPointer(
+      rebasing: target[ChunkFrame.byteCount..<storedEnd])
+    if let encoder, entry.codec != .stored {
+      unsafe encoder.write(RawSpan(_unsafeBytes: source(piece)), into: place)
+    } else {
+      unsafe store(piece, in: place)
+    }
+    if encoder != nil, entry.codec == .stored {
+      entry.storedChecksum = entry.rawChecksum
+    } else {
+      // SAFETY: the span lives for this call.
+      let stored = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(place))
+      entry.storedChecksum = piece.identity.checksum(of: stored)
+      if entry.codec == .stored { entry.rawChecksum = entry.storedChecksum }
+    }
     let frame = ChunkFrame(
       identity: piece.identity, codec: entry.codec, rawOffset: piece.rawOffset,
       storedByteCount: entry.storedByteCount, storedChecksum: entry.storedChecksum,
-      rawChecksum: rawChecksum)
-    let end = Int(entry.endOffset)
-    let storedEnd = frameOffset + ChunkFrame.byteCount + Int(entry.storedByteCount)
-    unsafe frame.encode(into: UnsafeMutableRawBufferPointer(rebasing: output[frameOffset...]))
-    unsafe UnsafeMutableRawBufferPointer(rebasing: output[storedEnd..<end])
+      rawChecksum: entry.rawChecksum)
+    unsafe frame.encode(into: target)
+    unsafe UnsafeMutableRawBufferPointer(rebasing: target[storedEnd...])
       .initializeMemory(as: UInt8.self, repeating: 0)
-    outputByteCount = end
     encodedEntries.append(entry)
+  }
+
+  /// Puts the raw bytes of a chunk to where they belong, if need be from where the caller has them.
+  private func store(_ piece: Piece, in place: UnsafeMutableRawBufferPointer) {
+    if pieces.count == 1 {
+      // What was lent is a slot's only chunk.
+      guard unsafe !loan.copy(to: place) else { return }
+      loan.settle()
+    }
+    unsafe place.copyMemory(from: source(piece))
   }
 }

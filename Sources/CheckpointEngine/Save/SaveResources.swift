@@ -18,7 +18,7 @@ final class SaveResources {
   /// Whether the file system is known to have no transfers past the page cache.
   var isUncachedRefused = false
 
-  private var buffers: [PageBuffer] = []
+  private var buffer: PageBuffer?
   private var ring: SlotRing?
 
   /// - Parameters:
@@ -31,18 +31,18 @@ final class SaveResources {
     writerPool = WorkerPool(threadCount: min(pool.threadCount, 1), priority: pool.priority)
   }
 
-  /// The buffers of a large file.
-  func takeBuffers() -> [PageBuffer] {
-    defer { buffers = [] }
-    guard buffers.isEmpty else { return buffers }
-    // Without a thread that writes, none could be filled meanwhile. With it, the disk pauses now and then, and the
-    // others are filled while it does.
-    let count = writerPool.threadCount == 0 ? 1 : 4
-    return (0..<count).map { _ in PageBuffer(byteCount: options.bufferByteCount) }
+  /// Memory in which the bytes of a large file wait for the disk.
+  func takeBuffer() -> PageBuffer {
+    defer { buffer = nil }
+    if let buffer { return buffer }
+    // Without a thread that writes, none could be filled meanwhile. With it, one portion is being written, one waits
+    // and one is filled. More gain nothing, and the C library gives 32 MiB back to the system each time.
+    let portionCount = writerPool.threadCount == 0 ? 1 : 3
+    return PageBuffer(byteCount: portionCount * options.bufferByteCount)
   }
 
-  /// Keeps buffers, which nobody uses any more, for the next save.
-  func giveBack(_ buffers: [PageBuffer]) { self.buffers = buffers }
+  /// Keeps memory, which nobody uses any more, for the next save.
+  func giveBack(_ buffer: PageBuffer) { self.buffer = buffer }
 
   /// Empty slots that have room for as much as is asked for.
   func takeRing(_ shape: SlotRing.Shape) -> SlotRing {

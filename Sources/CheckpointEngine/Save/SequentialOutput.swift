@@ -3,25 +3,32 @@ internal import CheckpointStorage
 
 /// A file written from its start to its end, which remembers a failure for ever.
 ///
-/// Bytes are collected in buffers of whole blocks, and each block is written once, in order. What is
-/// less waits for the rest: a transfer past the page cache takes whole blocks only, and a file
+/// Bytes wait in a ring of memory until there is a portion of whole blocks, and each block is written once, in
+/// order. What is less waits for the rest: a transfer past the page cache takes whole blocks only, and a file
 /// system that copies on write (btrfs) may have written a block back before it is filled up, and
-/// then asks for room that was not reserved. Large files are written by a thread of their own, one
-/// buffer while others are filled.
+/// then asks for room that was not reserved. Large files are written by a thread of their own, while the
+/// rest of the ring is filled.
 ///
 /// After a failed write, fsync, close and rename of the truncated file would all succeed. So the
 /// first error stays, every later call throws it again, and nothing is published.
 final class SequentialOutput {
+  /// A portion that is being written, or was.
+  private struct Portion {
+    let start: UInt64
+    let job: Job
+  }
+
   private let resources: SaveResources
   private let writer: BlockWriter
-  private var buffers: [PageBuffer] = []
-  /// What writes each of the buffers.
-  private var jobs: [Job?] = []
-  private var current = 0
-  /// How much of the current buffer is filled, and how much of each buffer is used.
-  private var filledByteCount = 0
+  private var memory: PageBuffer?
+  /// What bytes wait in; others may fill parts of it that ``makeRoom(upTo:)`` has promised.
+  private(set) var ring: OutputRing?
+  /// The last portions, as far as nobody has waited for them.
+  private var portions: [Portion] = []
   private var portionByteCount = 0
   private var portionByteCountMax = 0
+  /// Where the portion that is being filled begins.
+  private var portionStart: UInt64 = 0
   private var isLarge = false
   /// What comes before the first portion of a large file.
   private var preparation: Job?
@@ -53,12 +60,14 @@ final class SequentialOutput {
     let options = resources.options
     isLarge = fileByteCountMax >= options.largeFileByteCount
     if isLarge {
-      buffers = resources.takeBuffers()
-      // Of a file that fills few buffers, the last portions are smaller as well.
-      let share = Int(clamping: fileByteCountMax / 8) / Self.blockByteCount * Self.blockByteCount
-      portionByteCountMax = min(options.bufferByteCount, max(share, options.firstPortionByteCount))
-      // With small ones disk and caller wait for each other, so that each is twice as large as the one before.
-      portionByteCount = min(portionByteCountMax, options.firstPortionByteCount)
+      // With small ones disk and caller wait for each other, so that each is twice as large as the one before. Of a
+      // file that fills little memory, the last portions are smaller as well.
+      let share = Int(clamping: fileByteCountMax / 8)
+      portionByteCount = min(options.firstPortionByteCount, options.bufferByteCount)
+      portionByteCountMax = portionByteCount
+      while 2 * portionByteCountMax <= min(share, options.bufferByteCount) {
+        portionByteCountMax *= 2
+      }
       let (writer, isUncached) = (writer, !resources.isUncachedRefused)
       // Reserving takes about as long as encoding the first portions.
       preparation = resources.writerPool.submit {
@@ -69,9 +78,14 @@ final class SequentialOutput {
       writer.reserve(byteCountMax: fileByteCountMax)
       portionByteCount = min(options.smallBufferByteCount, Int(fileByteCountMax))
       portionByteCountMax = portionByteCount
-      buffers = [PageBuffer(byteCount: portionByteCount)]
     }
-    jobs = buffers.map { _ in nil }
+    let memory = isLarge ? resources.takeBuffer() : PageBuffer(byteCount: portionByteCount)
+    self.memory = memory
+    // The portions before the first of full length are as long as one of them but for the very first, so that
+    // no portion goes over the end of the ring if the file begins behind that much.
+    ring = OutputRing(
+      memory, byteCount: memory.byteCount / portionByteCountMax * portionByteCountMax,
+      start: portionByteCount % portionByteCountMax)
   }
 
   /// Appends `bytes`.
@@ -79,13 +93,17 @@ final class SequentialOutput {
     try requireSound()
     var rest = bytes
     while !rest.isEmpty {
-      let count = min(rest.byteCount, portionByteCount - filledByteCount)
-      buffers[current].copy(rest.extracting(first: count), to: filledByteCount)
-      filledByteCount += count
+      let portionEnd = portionStart + UInt64(portionByteCount)
+      let count = min(rest.byteCount, Int(portionEnd - byteCount))
+      let end = byteCount + UInt64(count)
+      guard makeRoom(upTo: end), let target = unsafe ring?.bytes(byteCount..<end) else {
+        preconditionFailure("a part of a portion has room, in one piece")
+      }
+      unsafe rest.extracting(first: count).withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+      commit(upTo: end)
       rest = rest.extracting(droppingFirst: count)
-      if filledByteCount == portionByteCount { try submit() }
     }
-    byteCount += UInt64(bytes.byteCount)
+    try requireSound()
   }
 
   /// Appends zeros up to `offset`.
@@ -93,9 +111,28 @@ final class SequentialOutput {
     try append([UInt8](repeating: 0, count: Int(offset - byteCount)).rawSpan)
   }
 
+  /// Waits until the ring's memory for what comes next, up to `end`, is not being written any more.
+  ///
+  /// - Returns: Whether there is so much; if not, less has to be asked for.
+  func makeRoom(upTo end: UInt64) -> Bool {
+    guard let ring, end - portionStart <= UInt64(ring.byteCount) else { return false }
+    while let oldest = portions.first, oldest.start + UInt64(ring.byteCount) < end {
+      oldest.job.wait()
+      portions.removeFirst()
+    }
+    return true
+  }
+
+  /// Takes what was put into the ring up to `end`, and has full portions written.
+  func commit(upTo end: UInt64) {
+    byteCount = end
+    while byteCount - portionStart >= UInt64(portionByteCount) { submit(portionByteCount) }
+  }
+
   /// Writes what was waiting; when this returns, the file system has taken every whole block.
   func finish() throws(StorageError) {
-    try submit()
+    try requireSound()
+    submit(Int(byteCount - portionStart) / Self.blockByteCount * Self.blockByteCount)
     waitForWriter()
     try requireSound()
   }
@@ -108,41 +145,37 @@ final class SequentialOutput {
     writer.end()
     waitForWriter()
     if writer.wasUncachedRefused { resources.isUncachedRefused = true }
-    if isLarge, !buffers.isEmpty { resources.giveBack(buffers) }
-    buffers = []
+    if isLarge, let memory { resources.giveBack(memory) }
+    memory = nil
+    ring = nil
   }
 
   /// Throws the first failure again.
   func requireSound() throws(StorageError) { try writer.requireSound() }
 
-  /// Has the current buffer written and goes on to the next, which it waits for.
-  private func submit() throws(StorageError) {
-    let byteCount = filledByteCount / Self.blockByteCount * Self.blockByteCount
-    filledByteCount = 0
-    guard byteCount > 0 else { return try requireSound() }
+  /// Has the next portion written.
+  private func submit(_ count: Int) {
+    guard count > 0, let ring else { return }
+    let range = portionStart..<portionStart + UInt64(count)
     let writer = writer
-    // SAFETY: the buffer belongs to the job until `submit` or `waitForWriter` has waited for it.
-    nonisolated(unsafe) let buffer = buffers[current]
-    if isLarge {
-      jobs[current] = resources.writerPool.submit {
-        unsafe buffer.withBytes(first: byteCount) { writer.write($0) }
-      }
-    } else {
-      unsafe buffer.withBytes(first: byteCount) { writer.write($0) }
+    let write: @Sendable () -> Void = {
+      // SAFETY: the range was filled before, and is not filled again before `makeRoom` has waited for this job.
+      guard let bytes = unsafe ring.bytes(range) else { return }
+      writer.write(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes)))
     }
+    if isLarge {
+      portions.append(Portion(start: range.lowerBound, job: resources.writerPool.submit(write)))
+    } else {
+      write()
+    }
+    portionStart = range.upperBound
     portionByteCount = min(2 * portionByteCount, portionByteCountMax)
-    current = (current + 1) % buffers.count
-    jobs[current]?.wait()
-    jobs[current] = nil
-    try requireSound()
   }
 
   private func waitForWriter() {
     preparation?.wait()
     preparation = nil
-    for index in jobs.indices {
-      jobs[index]?.wait()
-      jobs[index] = nil
-    }
+    for portion in portions { portion.job.wait() }
+    portions = []
   }
 }
