@@ -84,6 +84,16 @@ final class InterruptRetryingBackend: StorageBackend {
     }
   }
 
+  func read(
+    _ descriptor: Descriptor, intoEach buffers: [UnsafeMutableRawBufferPointer],
+    at offset: UInt64
+  ) throws(StorageError) -> Int {
+    try retryingInterrupts(upTo: limit) { () throws(StorageError) in
+      // SAFETY: as above.
+      try unsafe backend.read(descriptor, intoEach: buffers, at: offset)
+    }
+  }
+
   func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {

@@ -18,6 +18,27 @@ extension PosixBackend {
     return count
   }
 
+  package func read(
+    _ descriptor: Descriptor, intoEach buffers: [UnsafeMutableRawBufferPointer],
+    at offset: UInt64
+  ) throws(StorageError) -> Int {
+    let start = try Self.fileOffset(offset, in: .read)
+    var vectors: [iovec] = unsafe []
+    unsafe vectors.reserveCapacity(min(buffers.count, Self.vectorCountMax))
+    var byteCount = 0
+    for place in unsafe buffers.indices.prefix(Self.vectorCountMax) {
+      let buffer = unsafe buffers[place]
+      // What is too much for one call is left out, as in a transfer that is short.
+      let length = min(buffer.count, Self.transferByteCountMax - byteCount)
+      unsafe vectors.append(iovec(iov_base: buffer.baseAddress, iov_len: length))
+      byteCount += length
+    }
+    // SAFETY: the kernel writes at most what each of the buffers holds, which the caller lends.
+    let count = unsafe preadv(descriptor.rawValue, vectors, Int32(vectors.count), start)
+    if count < 0 { throw StorageError(.read, errno: errno) }
+    return count
+  }
+
   package func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {

@@ -15,6 +15,9 @@ package final class PosixBackend: StorageBackend {
   /// Linux caps a transfer at 0x7ffff000 bytes and Darwin refuses one above 2^31 - 1.
   static let transferByteCountMax = 1 << 30
 
+  /// What one call takes; Linux and Darwin agree on it.
+  static let vectorCountMax = 1024
+
   package init() {}
 
   package func openDirectory(_ path: String) throws(StorageError) -> Descriptor {

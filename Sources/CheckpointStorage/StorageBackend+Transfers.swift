@@ -55,4 +55,31 @@ extension StorageBackend {
     }
     return filled
   }
+
+  // For backends that stand in front of others too: what they do to a read, they do to each of these.
+  package func read(
+    _ descriptor: Descriptor, intoEach buffers: [UnsafeMutableRawBufferPointer],
+    at offset: UInt64
+  ) throws(StorageError) -> Int {
+    var filled = 0
+    for place in unsafe buffers.indices {
+      let buffer = unsafe buffers[place]
+      // Nothing is called for none.
+      guard unsafe !buffer.isEmpty else { continue }
+      let (position, overflow) = offset.addingReportingOverflow(UInt64(filled))
+      if overflow { throw StorageError(.read, errno: EFBIG) }
+      let count: Int
+      do throws(StorageError) {
+        // SAFETY: the caller's buffer is passed on for this call only.
+        count = try unsafe read(descriptor, into: buffer, at: position)
+      } catch {
+        // What came before is told first, as by one call.
+        guard filled == 0 else { return filled }
+        throw error
+      }
+      filled += count
+      guard count == buffer.count else { return filled }
+    }
+    return filled
+  }
 }

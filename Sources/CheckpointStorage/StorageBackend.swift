@@ -93,6 +93,12 @@ package protocol StorageBackend: AnyObject, Sendable {
   func read(
     _ descriptor: Descriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(StorageError) -> Int
+  /// preadv(2): fills the buffers one behind the other. Returns the bytes read of all together, which may be
+  /// fewer than there are in the file; without a system call of its own, one ``read(_:into:at:)`` for each.
+  func read(
+    _ descriptor: Descriptor, intoEach buffers: [UnsafeMutableRawBufferPointer],
+    at offset: UInt64
+  ) throws(StorageError) -> Int
   /// pwrite(2). Returns the bytes written, at most 1 GiB a call.
   func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64

@@ -14,7 +14,7 @@ public struct DiskOperation: Hashable, Sendable, CustomStringConvertible {
     public static let makeDirectory = Kind(.mkdir)
     /// close(2).
     public static let close = Kind(.close)
-    /// pread(2).
+    /// pread(2) and preadv(2).
     public static let read = Kind(.read)
     /// pwrite(2).
     public static let write = Kind(.write)

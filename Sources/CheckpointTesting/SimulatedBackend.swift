@@ -168,15 +168,36 @@ extension SimulatedBackend {
   package func read(
     _ descriptor: Descriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(StorageError) -> Int {
-    let wanted = buffer.count
-    let bytes = try perform(
-      DiskOperation(.read, offset: offset, byteCount: UInt64(clamping: wanted)), on: descriptor
-    ) { (disk, effect) throws(StorageError) in
-      try disk.read(descriptor, byteCount: Self.shortened(wanted, by: effect), at: offset)
-    }
+    let bytes = try read(descriptor, buffer.count, at: offset)
     // SAFETY: `bytes` is no longer than the buffer, which the caller lends for this call.
     unsafe buffer.copyBytes(from: bytes)
     return bytes.count
+  }
+
+  package func read(
+    _ descriptor: Descriptor, intoEach buffers: [UnsafeMutableRawBufferPointer],
+    at offset: UInt64
+  ) throws(StorageError) -> Int {
+    let byteCount = unsafe buffers.reduce(0) { $0 + $1.count }
+    let bytes = try read(descriptor, byteCount, at: offset)
+    var rest = bytes
+    for place in unsafe buffers.indices {
+      let buffer = unsafe buffers[place]
+      // SAFETY: no longer than the buffer, which the caller lends for this call.
+      unsafe buffer.copyBytes(from: rest.prefix(buffer.count))
+      rest = rest.dropFirst(buffer.count)
+    }
+    return bytes.count
+  }
+
+  private func read(
+    _ descriptor: Descriptor, _ byteCount: Int, at offset: UInt64
+  ) throws(StorageError) -> ArraySlice<UInt8> {
+    try perform(
+      DiskOperation(.read, offset: offset, byteCount: UInt64(clamping: byteCount)), on: descriptor
+    ) { (disk, effect) throws(StorageError) in
+      try disk.read(descriptor, byteCount: Self.shortened(byteCount, by: effect), at: offset)
+    }
   }
 
   package func write(

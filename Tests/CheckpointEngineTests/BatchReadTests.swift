@@ -31,36 +31,6 @@ import Testing
     return state
   }
 
-  /// Reads tensors by name into one block of memory; each gets as many bytes as `sizes` says.
-  private func read(
-    _ names: [String], sizes: [Int], from reader: CheckpointReader
-  ) throws -> [[UInt8]] {
-    let memory = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: sizes.reduce(0, +), alignment: 64)
-    defer { unsafe memory.deallocate() }
-    unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xEE)
-    var targets: [(name: String, target: UnsafeMutableRawBufferPointer)] = unsafe []
-    var offset = 0
-    for (name, size) in zip(names, sizes) {
-      unsafe targets.append(
-        (name, UnsafeMutableRawBufferPointer(rebasing: memory[offset..<offset + size])))
-      offset += size
-    }
-    var failure: CheckpointError?
-    do throws(CheckpointError) {
-      unsafe try reader.read(targets)
-    } catch {
-      failure = error
-    }
-    if let failure {
-      // Nothing is written before the sizes are compared.
-      let isUntouched = unsafe memory.allSatisfy { $0 == 0xEE }
-      #expect(isUntouched || failure.code != .incompatibleState)
-      throw failure
-    }
-    return unsafe targets.map { unsafe Array($0.target) }
-  }
-
   private func bytes(_ name: String, of state: SampleState) -> [UInt8] {
     state.tensors.first { $0.descriptor.name == name }?.bytes ?? []
   }
@@ -77,7 +47,7 @@ import Testing
       if round % 4 == 2 { names = names.filter { _ in generator.chance(20) } }
       if round % 4 == 3 { names = (0..<200).map { _ in generator.pick(all) } }
       let expected = names.map { bytes($0, of: state) }
-      #expect(try read(names, sizes: expected.map(\.count), from: reader) == expected)
+      #expect(try reader.readTogether(names, sizes: expected.map(\.count)) == expected)
     }
   }
 
@@ -85,8 +55,8 @@ import Testing
     let disk = try saved(state())
     let reader = try open(disk, threads: 1)
     let start = disk.operationCount
-    #expect(try read([], sizes: [], from: reader).isEmpty)
-    #expect(try read(["t8", "t18", "t8"], sizes: [0, 0, 0], from: reader) == [[], [], []])
+    #expect(try reader.readTogether([], sizes: []).isEmpty)
+    #expect(try reader.readTogether(["t8", "t18", "t8"], sizes: [0, 0, 0]) == [[], [], []])
     #expect(disk.operationCount == start)
   }
 
@@ -96,8 +66,8 @@ import Testing
     let reader = try open(disk, threads: 1)
     let start = disk.operationCount
     let tensors = state.tensors
-    _ = try read(
-      tensors.map(\.descriptor.name), sizes: tensors.map(\.bytes.count), from: reader)
+    _ = try reader.readTogether(
+      tensors.map(\.descriptor.name), sizes: tensors.map(\.bytes.count))
     let reads = disk.operations[start...].filter { $0.kind == .read }
     #expect(reads.count == 1)
   }
@@ -110,12 +80,12 @@ import Testing
     let size = bytes("t1", of: state).count
     for wrong in [0, size - 1, size + 1] {
       let code = errorCode {
-        _ = try read(["t0", "t1"], sizes: [bytes("t0", of: state).count, wrong], from: reader)
+        _ = try reader.readTogether(["t0", "t1"], sizes: [bytes("t0", of: state).count, wrong])
       }
       #expect(code == .incompatibleState)
     }
     let code = errorCode {
-      _ = try read(["t1", "absent"], sizes: [size, 5], from: reader)
+      _ = try reader.readTogether(["t1", "absent"], sizes: [size, 5])
     }
     #expect(code == .notFound)
     #expect(disk.operationCount == start)
@@ -135,8 +105,8 @@ import Testing
       disk.replace(checkpointName(1, 1), with: bytes)
       let reader = try open(disk, threads: threads)
       do {
-        _ = try read(
-          tensors.map(\.descriptor.name), sizes: tensors.map(\.bytes.count), from: reader)
+        _ = try reader.readTogether(
+          tensors.map(\.descriptor.name), sizes: tensors.map(\.bytes.count))
         Issue.record("chunk \(number) is damaged and was read")
       } catch let error as CheckpointError {
         #expect(error.code == .corrupted)
@@ -167,7 +137,7 @@ import Testing
       let start = disk.operationCount
       var failure: CheckpointError?
       do {
-        _ = try read(names, sizes: sizes, from: reader)
+        _ = try reader.readTogether(names, sizes: sizes)
       } catch {
         failure = error as? CheckpointError
       }
@@ -189,13 +159,43 @@ import Testing
     }
     let expected = others.map(\.bytes)
     #expect(
-      try read(others.map(\.descriptor.name), sizes: expected.map(\.count), from: reader)
+      try reader.readTogether(others.map(\.descriptor.name), sizes: expected.map(\.count))
         == expected)
     let code = errorCode {
-      _ = try read(
+      _ = try reader.readTogether(
         others.map(\.descriptor.name) + [hit],
-        sizes: expected.map(\.count) + [bytes(hit, of: state).count], from: reader)
+        sizes: expected.map(\.count) + [bytes(hit, of: state).count])
     }
     #expect(code == .unreadable)
+  }
+}
+
+extension CheckpointReader {
+  /// Reads tensors by name into one block of memory; each gets as many bytes as `sizes` says.
+  func readTogether(_ names: [String], sizes: [Int]) throws -> [[UInt8]] {
+    let memory = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: sizes.reduce(0, +), alignment: 64)
+    defer { unsafe memory.deallocate() }
+    unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xEE)
+    var targets: [(name: String, target: UnsafeMutableRawBufferPointer)] = unsafe []
+    var offset = 0
+    for (name, size) in zip(names, sizes) {
+      unsafe targets.append(
+        (name, UnsafeMutableRawBufferPointer(rebasing: memory[offset..<offset + size])))
+      offset += size
+    }
+    var failure: CheckpointError?
+    do throws(CheckpointError) {
+      unsafe try read(targets)
+    } catch {
+      failure = error
+    }
+    if let failure {
+      // Nothing is written before the sizes are compared.
+      let isUntouched = unsafe memory.allSatisfy { $0 == 0xEE }
+      #expect(isUntouched || failure.code != .incompatibleState)
+      throw failure
+    }
+    return unsafe targets.map { unsafe Array($0.target) }
   }
 }

@@ -88,6 +88,16 @@ package final class OpenFile: Sendable {
     }
   }
 
+  /// Fills buffers with what lies one behind the other in the file, in one call.
+  ///
+  /// - Returns: Whether it did; if not, it is up to reading each of them to tell why.
+  func read(
+    intoEach buffers: [UnsafeMutableRawBufferPointer], _ byteCount: Int, at offset: UInt64
+  ) -> Bool {
+    let count = unsafe try? backend.read(descriptor, intoEach: buffers, at: offset)
+    return count == byteCount
+  }
+
   /// Why a read ended early: the file does, or a file system stopped short of the end it reports,
   /// which says nothing about the bytes behind.
   private func shortRead(endingAt offset: UInt64, missing: UInt64) -> CheckpointError {
