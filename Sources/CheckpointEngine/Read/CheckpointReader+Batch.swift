@@ -73,11 +73,11 @@ extension CheckpointReader {
   /// Bytes between two chunks that are rather read than left out.
   private static let gapByteCountMax: UInt64 = 16 << 10
   /// Those, the zeros behind the one chunk and the frame of the other.
-  private static let skippedByteCountMax =
-    Int(gapByteCountMax) + 2 * ChunkFrame.byteCount
+  private static let skippedByteCountMax = Int(gapByteCountMax) + 2 * ChunkFrame.byteCount
   /// Chunks that are read straight to where they go.
   ///
-  /// Each has two places in memory, of which the system takes 1024. More of them are so small that copying them is less work than telling it where each goes.
+  /// Each has two places in memory, of which the system takes 1024. Where there are more in a group, they are so
+  /// small that copying them is less work than telling it where each goes.
   private static let scatteredCountMax = 512
 
   /// What is read together: neighbours of which no one is large.
