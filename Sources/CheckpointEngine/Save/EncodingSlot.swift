@@ -108,30 +108,44 @@ final class EncodingSlot {
   ///   - ring: The memory that waits for the disk, if it has room for all of the output.
   func encode(turn: Int, _ places: OutputPlaces, into ring: OutputRing?) {
     encodedEntries.removeAll(keepingCapacity: true)
-    if let only = pieces.first, pieces.count == 1 {
-      if encoder != nil { loan.settle() }
-      // Looked at, then written to where it belongs.
-      let plan = planned(only)
-      let byteCount = Int(plan.endOffset)
-      let target = unsafe place(byteCount, turn, places, ring) ?? scratchBytes(byteCount)
-      unsafe write(only, plan, into: target)
+    if encoder == nil || pieces.count == 1 {
+      encodeInPlace(turn, places, ring)
     } else {
-      // Small ones, together.
-      let collected = unsafe scratchBytes(outputByteCountMax)
-      var end = 0
-      for piece in pieces {
-        var plan = planned(piece)
-        let range = end..<end + Int(plan.endOffset)
-        plan.frameOffset = UInt64(end)
-        unsafe write(piece, plan, into: UnsafeMutableRawBufferPointer(rebasing: collected[range]))
-        end = range.upperBound
-      }
-      let output = unsafe UnsafeRawBufferPointer(rebasing: collected[..<end])
-      unsafe place(end, turn, places, ring)?.copyMemory(from: output)
+      encodeTogether(turn, places, ring)
     }
     for index in encodedEntries.indices {
       encodedEntries[index].frameOffset += outputRange.lowerBound
     }
+  }
+
+  /// Looks at all chunks, then writes them to where they belong: one, or such as are only stored.
+  private func encodeInPlace(_ turn: Int, _ places: OutputPlaces, _ ring: OutputRing?) {
+    if encoder != nil { loan.settle() }
+    var end: UInt64 = 0
+    for piece in pieces {
+      var plan = planned(piece)
+      plan.frameOffset = end
+      end = plan.endOffset
+      encodedEntries.append(plan)
+    }
+    let target = unsafe place(Int(end), turn, places, ring) ?? scratchBytes(Int(end))
+    for (index, piece) in pieces.enumerated() {
+      encodedEntries[index] = unsafe write(piece, encodedEntries[index], into: target)
+    }
+  }
+
+  /// Encodes small chunks one by one: how long each becomes is known when it was looked at.
+  private func encodeTogether(_ turn: Int, _ places: OutputPlaces, _ ring: OutputRing?) {
+    let collected = unsafe scratchBytes(outputByteCountMax)
+    var end: UInt64 = 0
+    for piece in pieces {
+      var plan = planned(piece)
+      plan.frameOffset = end
+      end = plan.endOffset
+      encodedEntries.append(unsafe write(piece, plan, into: collected))
+    }
+    let output = unsafe UnsafeRawBufferPointer(rebasing: collected[..<Int(end)])
+    unsafe place(Int(end), turn, places, ring)?.copyMemory(from: output)
   }
 
   /// The output, once the job has finished, if it is not in its place.
@@ -181,13 +195,15 @@ final class EncodingSlot {
     return entry
   }
 
-  /// Writes a chunk that was looked at just before.
+  /// Writes a chunk that was looked at to its place among the output; returns its entry with the checksums.
   private func write(
-    _ piece: Piece, _ planned: ChunkEntry, into target: UnsafeMutableRawBufferPointer
-  ) {
+    _ piece: Piece, _ planned: ChunkEntry, into output: UnsafeMutableRawBufferPointer
+  ) -> ChunkEntry {
     var entry = planned
+    let target = unsafe UnsafeMutableRawBufferPointer(
+      rebasing: output[Int(entry.frameOffset)..<Int(entry.endOffset)])
     let storedEnd = ChunkFrame.byteCount + Int(entry.storedByteCount)
-    // SAFETY: the target was made for the frame, the stored bytes and what aligns the next frame.
+    // SAFETY: the target is for the frame, the stored bytes and what aligns the next frame.
     let place = unsafe UnsafeMutableRawBufferPointer(
       rebasing: target[ChunkFrame.byteCount..<storedEnd])
     if let encoder, entry.codec != .stored {
@@ -210,7 +226,7 @@ final class EncodingSlot {
     unsafe frame.encode(into: target)
     unsafe UnsafeMutableRawBufferPointer(rebasing: target[storedEnd...])
       .initializeMemory(as: UInt8.self, repeating: 0)
-    encodedEntries.append(entry)
+    return entry
   }
 
   /// Puts the raw bytes of a chunk to where they belong, if need be from where the caller has them.
