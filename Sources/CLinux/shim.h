@@ -7,6 +7,7 @@
 #include <fcntl.h>   // fallocate, FALLOC_FL_KEEP_SIZE, O_DIRECT, sync_file_range
 #include <sched.h>   // sched_getaffinity
 #include <stdio.h>   // renameat2, RENAME_NOREPLACE
+#include <sys/syscall.h>  // SYS_preadv2
 
 // What the kernel calls struct if_dqblk. The C library's header of quotas declares types that Swift has
 // from elsewhere, and differently.
@@ -26,5 +27,26 @@ static inline int checkpoint_quota_get(
     int fd, int type, unsigned id, struct checkpoint_quota *quota) {
   const unsigned get_quota = 0x800007;
   return (int)syscall(443, fd, get_quota << 8 | (unsigned)type, id, quota);
+}
+
+// Whether the page at an offset is in the page cache, or on its way there: cachestat(2), Linux 6.5, which has
+// no wrapper and one number on every architecture. No if the system does not tell.
+static inline int checkpoint_is_cached(int fd, off_t offset) {
+  const unsigned long long range[2] = {(unsigned long long)offset, 1};
+  unsigned long long pages[5] = {0};  // in the cache, and in which ways
+  return syscall(451, fd, range, pages, 0) == 0 && pages[0] > 0;
+}
+
+// Reads a byte if that needs no waiting. By number: the header of preadv2(2) would make Swift's own type of
+// its places one of this module.
+static inline void checkpoint_touch(int fd, off_t offset) {
+  const int nowait = 8;  // RWF_NOWAIT
+  char byte;
+  const struct {
+    void *start;
+    size_t count;
+  } place = {&byte, 1};
+  const long high = (long)((unsigned long long)offset >> 32);
+  syscall(SYS_preadv2, fd, &place, 1, (long)offset, high, nowait);
 }
 #endif

@@ -94,6 +94,10 @@ final class InterruptRetryingBackend: StorageBackend {
     }
   }
 
+  func readOn(_ descriptor: Descriptor, from offset: UInt64) {
+    backend.readOn(descriptor, from: offset)
+  }
+
   func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {

@@ -34,6 +34,14 @@
       0  // no call begins it for a range; the system does by itself
     }
 
+    static func readOn(_ descriptor: Int32, from start: off_t) {
+      let (ahead, overflow) = start.addingReportingOverflow(8 << 20)
+      if overflow { return }
+      var range = radvisory(ra_offset: ahead, ra_count: 1 << 20)
+      // SAFETY: the kernel reads the record, which is ours.
+      unsafe _ = fcntl(descriptor, F_RDADVISE, &range)
+    }
+
     static func dropCache(_ descriptor: Int32) -> Int32 {
       // Nothing drops pages already cached; this keeps later transfers out of the cache.
       PosixBackend.errorOrZero(fcntl(descriptor, F_NOCACHE, 1))

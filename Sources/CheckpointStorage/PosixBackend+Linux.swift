@@ -27,6 +27,23 @@
         sync_file_range(descriptor, start, byteCount, UInt32(SYNC_FILE_RANGE_WRITE)))
     }
 
+    /// How far ahead of a reader to look: somewhat less than the system reads ahead, where it is told to read
+    /// 8 MiB, 4 or 2.
+    private static let readOnDistances: [off_t] = [6 << 20, 3 << 20, 3 << 19]
+
+    static func readOn(_ descriptor: Int32, from start: off_t) {
+      // The system reads on by itself, one window at a time, once a reader comes to the beginning of the last.
+      // While the reader works on the window before, the disk may have nothing to do: looking at a byte of
+      // the last one makes the next begin earlier. Only where the system has begun to read, since elsewhere
+      // that would be a read of one page; and not by POSIX_FADV_WILLNEED, which fills the cache with single
+      // pages and takes more of the processor than it saves waiting.
+      for distance in readOnDistances where start <= off_t.max - distance {
+        guard checkpoint_is_cached(descriptor, start + distance) == 1 else { continue }
+        checkpoint_touch(descriptor, start + distance)
+        return
+      }
+    }
+
     static func dropCache(_ descriptor: Int32) -> Int32 {
       // This call returns the error and leaves errno alone; length 0 means to the end.
       posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)

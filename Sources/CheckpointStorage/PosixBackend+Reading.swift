@@ -39,6 +39,11 @@ extension PosixBackend {
     return count
   }
 
+  package func readOn(_ descriptor: Descriptor, from offset: UInt64) {
+    guard let start = off_t(exactly: offset) else { return }
+    Platform.readOn(descriptor.rawValue, from: start)
+  }
+
   package func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {

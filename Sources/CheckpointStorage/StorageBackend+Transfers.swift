@@ -82,4 +82,6 @@ extension StorageBackend {
     }
     return filled
   }
+
+  package func readOn(_ descriptor: Descriptor, from offset: UInt64) {}
 }

@@ -99,6 +99,9 @@ package protocol StorageBackend: AnyObject, Sendable {
     _ descriptor: Descriptor, intoEach buffers: [UnsafeMutableRawBufferPointer],
     at offset: UInt64
   ) throws(StorageError) -> Int
+  /// Has the system read on behind an offset that somebody reads at now. Advice, which cannot fail; nothing
+  /// on systems that need none.
+  func readOn(_ descriptor: Descriptor, from offset: UInt64)
   /// pwrite(2). Returns the bytes written, at most 1 GiB a call.
   func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64

@@ -32,6 +32,10 @@ extension ForwardingBackend {
     try unsafe base.read(descriptor, into: buffer, at: offset)
   }
 
+  package func readOn(_ descriptor: Descriptor, from offset: UInt64) {
+    base.readOn(descriptor, from: offset)
+  }
+
   package func write(
     _ descriptor: Descriptor, _ bytes: RawSpan, at offset: UInt64
   ) throws(StorageError) -> Int {

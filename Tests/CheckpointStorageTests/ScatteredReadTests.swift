@@ -8,7 +8,8 @@ import Testing
   import Glibc
 #endif
 
-// Goal: a read into several places is one read whose bytes go to one place after the other.
+// Goal: a read into several places is one read whose bytes go to one place after the other; having the system
+// read on is advice, and changes nothing.
 @Suite struct ScatteredReadTests {
   private let bytes = pattern(5000)
 
@@ -121,6 +122,25 @@ import Testing
     #expect(try read(backend, file, sizes: [10, 15, 30]).count == 25)
     #expect(throws: StorageError(.read, errno: EIO)) {
       try read(backend, file, sizes: [10, 10], at: 25)
+    }
+  }
+
+  /// Advice, whatever it is asked: for a file in the cache and out of it, behind its end, and for none.
+  @Test(arguments: StorageKind.allCases) func readingOnChangesNothing(kind: StorageKind) throws {
+    try kind.withDirectory { place in
+      let bytes = pattern(9 << 20)
+      try place.put("a", bytes)
+      let file = try place.backend.open("a", in: place.directory, for: .reading)
+      for offset: UInt64 in [0, 1, 2 << 20, 8 << 20, 9 << 20, 1 << 40, UInt64(Int64.max), .max] {
+        place.backend.readOn(file, from: offset)
+        #expect(
+          try place.read(file, count: 10, at: 1 << 20) == Array(bytes[1 << 20..<(1 << 20) + 10]))
+        try place.backend.dropCache(file)
+        place.backend.readOn(file, from: offset)
+      }
+      #expect(try place.get("a") == bytes)
+      try place.backend.close(file)
+      place.backend.readOn(file, from: 0)
     }
   }
 }

@@ -25,8 +25,9 @@ class Tool:
 
 def is_harmless_to_verify(call: Call) -> bool:
     """A lock is only taken so that retention waits; closing loses nothing that was read; and that
-    a name still stands for the open file is asked so that retention is noticed."""
-    return call.name in ("flock", "close", "fadvise64") or (
+    a name still stands for the open file is asked so that retention is noticed. preadv2 has the system
+    read on."""
+    return call.name in ("flock", "close", "fadvise64", "preadv2") or (
         call.name == "newfstatat" and call.subject.endswith(".ckpt") and "AT_EMPTY_PATH"
         not in call.arguments)
 

@@ -53,7 +53,7 @@ class Call:
     @property
     def names(self) -> list[str]:
         """The paths among the arguments; the buffers of transfers are none."""
-        if self.name in ("pread64", "pwrite64", "read", "write"):
+        if self.name in ("pread64", "preadv", "preadv2", "pwrite64", "read", "write"):
             return []
         return re.findall(r'"((?:[^"\\]|\\.)*)"', self.arguments)
 

@@ -54,11 +54,14 @@ extension CheckpointReader {
 
   private func load(_ wanted: [WantedChunk]) throws(CheckpointError) {
     let groups = grouped(wanted)
+    let advice = ReadOnAdvice(file)
     // SAFETY: every chunk has a target of its own, and all are done when `map` returns.
     nonisolated(unsafe) let wanted = wanted
     let failures = pool.map(groups.count) { group -> CheckpointError? in
       do throws(CheckpointError) {
-        unsafe try load(wanted[groups[group]])
+        let chunks = unsafe wanted[groups[group]]
+        chunks.first.map { advice.note(index.chunks.entries[$0.number].frameOffset) }
+        try load(chunks)
         return nil
       } catch {
         return error

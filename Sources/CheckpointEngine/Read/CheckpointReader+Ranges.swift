@@ -29,7 +29,9 @@ extension CheckpointReader {
     let last = Int((range.upperBound - 1) / size)
     // SAFETY: every chunk writes its own part of `target`, and all are done when `forEach` returns.
     nonisolated(unsafe) let target = unsafe target
+    let advice = ReadOnAdvice(file)
     let failures = pool.map(last - first + 1) { number -> CheckpointError? in
+      advice.note(index.chunks.entries[entry.firstChunk + first + number].frameOffset)
       do throws(CheckpointError) {
         unsafe try loadPart(of: entry, chunk: first + number, range, into: target)
         return nil

@@ -104,11 +104,14 @@ extension CheckpointReader {
     let groups = chunkGroups()
     // Rounds of groups keep the findings in order and give progress a place on this thread.
     let roundCount = max(16, pool.threadCount * 8)
+    let advice = ReadOnAdvice(file)
     var next = 0
     while next < groups.count {
       let round = groups[next..<min(next + roundCount, groups.count)]
       let findings = pool.map(round.count) {
-        verifyGroup(round[round.startIndex + $0], level, comparison)
+        let group = round[round.startIndex + $0]
+        advice.note(index.chunks.entries[group.lowerBound].frameOffset)
+        return verifyGroup(group, level, comparison)
       }
       for finding in findings.joined() { report.add(finding) }
       report.checkedChunkCount += round.reduce(0) { $0 + $1.count }
