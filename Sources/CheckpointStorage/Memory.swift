@@ -40,4 +40,50 @@ package enum Memory {
     unsafe unmap(mapping)
     return true
   }
+
+  /// Less than this gains nothing from large pages.
+  private static let largeByteCountMin = 4 << 20
+
+  /// Tells that memory which was just allocated is going to be filled: where there is much of it, large pages
+  /// spare most of the faults.
+  package static func willFill(_ memory: UnsafeMutableRawBufferPointer) {
+    guard memory.count >= largeByteCountMin, let start = memory.baseAddress else { return }
+    let page = max(Int(sysconf(Int32(_SC_PAGESIZE))), 1)
+    let before = (page - Int(bitPattern: start) % page) % page
+    let byteCount = (memory.count - before) / page * page
+    // SAFETY: whole pages of the memory, which has more than one.
+    unsafe Platform.adviseHugePages(
+      UnsafeMutableRawBufferPointer(rebasing: memory[before..<before + byteCount]))
+  }
+}
+
+extension Array where Element: BitwiseCopyable {
+  /// An array whose bytes `body` provides, all of them, unless it throws.
+  ///
+  /// - Precondition: every bit pattern is a value of the element type.
+  package init<Failure: Error>(
+    filling count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    // An array without capacity is one that all threads share, and its count would be written.
+    guard count > 0 else {
+      self = []
+      return
+    }
+    var failure: Failure?
+    let elements = unsafe [Element](unsafeUninitializedCapacity: count) { buffer, filledCount in
+      do throws(Failure) {
+        // The buffer may be larger than asked for.
+        let asked = unsafe UnsafeMutableRawBufferPointer(
+          start: buffer.baseAddress, count: count * MemoryLayout<Element>.stride)
+        unsafe Memory.willFill(asked)
+        unsafe try body(asked)
+        // SAFETY: `body` has filled what it was lent.
+        filledCount = count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    self = elements
+  }
 }

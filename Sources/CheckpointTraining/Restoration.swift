@@ -79,15 +79,18 @@ final class Restoration {
     try description.migrations.apply(to: &table, where: wantedScopes(table))
     var offer = StateOffer(table)
     guard let selection = strictness.selection else { return offer }
+    let isSame: Bool
     if let live {
       try offer.narrow(to: selection, plan, live, isLenient: strictness.isLenient)
+      isSame = offer.table.tensors.equal(plan)
     } else {
       // As a rule all tensors are there: then only values need to be looked up.
-      let count = table.tensors.equal(plan) ? plan.entries.count : 0
+      isSame = table.tensors.equal(plan)
+      let count = isSame ? plan.entries.count : 0
       let names = plan.stateNames
       offer.report.restored = names[..<count] + names[count...].filter { table.contains($0) }
     }
-    try StateComparison.requireMatch(plan, offer.table)
+    try StateComparison.requireMatch(plan, offer.table, haveSameTensors: isSame)
     return offer
   }
 

@@ -17,10 +17,17 @@ struct StateComparison {
   }
 
   /// Throws `.incompatibleState` listing every difference.
-  static func requireMatch(_ plan: SavePlan, _ table: StateTable) throws(CheckpointError) {
+  ///
+  /// - Parameters:
+  ///   - plan: What the program would save.
+  ///   - table: What there is for it.
+  ///   - isSame: Whether the tensors are exactly those of the plan, as a rule they are: then nothing has to be
+  ///     looked up.
+  /// - Throws: ``CheckpointError``.
+  static func requireMatch(
+    _ plan: SavePlan, _ table: StateTable, haveSameTensors isSame: Bool
+  ) throws(CheckpointError) {
     let isOlder = try olderScopes(plan, table)
-    // As a rule they are what they were when they were saved: nothing has to be looked up.
-    let isSame = table.tensors.equal(plan)
     var comparison = StateComparison(plan, table, isOlder, numbers: isSame ? [:] : plan.numbers)
     if !isSame {
       comparison.compareTensors()
@@ -43,7 +50,8 @@ struct StateComparison {
     _ usage: StateUsage, _ plan: SavePlan, _ table: StateTable, besides left: Set<StateName>
   ) throws(CheckpointError) {
     // Reading any name of a tied tensor reads its bytes.
-    let isRead = table.tensors.allAreSaved(where: usage.tensors.containsRoot)
+    let roots = usage.tensors.roots
+    let isRead = table.tensors.allAreSaved { roots.indices.contains($0) && roots[$0] }
     let comparison = StateComparison(
       plan, table, try olderScopes(plan, table), numbers: isRead ? [:] : plan.numbers)
     let tensors = isRead ? [] : comparison.tensorsNotRead(usage, besides: left)

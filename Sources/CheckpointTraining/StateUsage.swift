@@ -22,8 +22,6 @@ struct MarkedTensors {
   private var reader: CheckpointReader?
   /// By number in the file.
   private var isMarked: [Bool] = []
-  /// By number: whether a tensor of the file is marked under any of its names.
-  private var isRootMarked: [Bool] = []
   private var others: Set<StateName> = []
 
   mutating func insert(_ tensor: FoundTensor, _ name: String) {
@@ -34,15 +32,20 @@ struct MarkedTensors {
     if isMarked.isEmpty {
       self.reader = reader
       isMarked = [Bool](repeating: false, count: reader.tensorCount)
-      isRootMarked = isMarked
     }
     isMarked[number] = true
-    isRootMarked[reader.index.tensors.entries[number].aliasOf ?? number] = true
   }
 
-  /// Whether a tensor of the file was marked under any of its names.
-  func containsRoot(_ number: Int) -> Bool {
-    isRootMarked.indices.contains(number) && isRootMarked[number]
+  /// By number: whether a tensor of the file was marked under any of its names; none if none is.
+  ///
+  /// - Complexity: O(tensors).
+  var roots: [Bool] {
+    guard let entries = reader?.index.tensors.entries else { return [] }
+    var roots = isMarked
+    for number in entries.indices where isMarked[number] {
+      if let root = entries[number].aliasOf { roots[root] = true }
+    }
+    return roots
   }
 
   /// The names of all of them.

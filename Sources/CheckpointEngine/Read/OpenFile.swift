@@ -129,31 +129,3 @@ package final class OpenFile: Sendable {
     }
   }
 }
-
-extension [UInt8] {
-  /// An array whose bytes `body` provides, all of them, unless it throws.
-  init<Failure: Error>(
-    filling byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
-  ) throws(Failure) {
-    // An array without capacity is one that all threads share, and its count would be written.
-    guard byteCount > 0 else {
-      self = []
-      return
-    }
-    var failure: Failure?
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
-      do throws(Failure) {
-        // The buffer may be larger than asked for.
-        let asked = unsafe UnsafeMutableRawBufferPointer(
-          start: buffer.baseAddress, count: byteCount)
-        unsafe try body(asked)
-        // SAFETY: `body` has filled what it was lent.
-        count = byteCount
-      } catch {
-        failure = error
-      }
-    }
-    if let failure { throw failure }
-    self = bytes
-  }
-}

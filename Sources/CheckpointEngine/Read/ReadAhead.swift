@@ -41,9 +41,15 @@ final class ReadAhead: Sendable {
     var next = 0
     var streak = 0
 
+    /// The window with a chunk.
+    func place(of chunk: Int) -> Int? {
+      windows.indices.first { windows[$0].chunks.contains(chunk) }
+    }
+
     /// Lets go of the windows that end at a chunk or before it.
     mutating func drop(upTo chunk: Int) {
-      let count = windows.prefix { $0.chunks.upperBound <= chunk }.count
+      let count =
+        windows.indices.first { windows[$0].chunks.upperBound > chunk } ?? windows.count
       guard count > 0 else { return }
       abandoned.removeAll(where: \.isFinished)
       abandoned += windows[..<count].filter { $0.content == nil }.map(\.loading)
@@ -92,28 +98,30 @@ final class ReadAhead: Sendable {
   private func look(
     for number: Int, _ target: UnsafeMutableRawBufferPointer, _ state: inout State
   ) -> Answer {
-    if !state.windows.contains(where: { $0.chunks.contains(number) }) {
-      note(number, &state)
-      guard state.streak >= Self.streakMin else { return .notHere }
-      state.drop(upTo: .max)
-      append(from: number, &state)
-      extend(&state)
-    }
-    guard let place = state.windows.firstIndex(where: { $0.chunks.contains(number) }) else {
-      return .notHere
-    }
+    guard let place = state.place(of: number) ?? begin(at: number, &state) else { return .notHere }
     if state.windows[place].content == nil {
       guard state.windows[place].loading.isFinished else {
         return .comes(state.windows[place].loading)
       }
       state.windows[place].content = state.windows[place].result.withLock { $0 }
     }
-    let window = state.windows[place]
-    let isServed = unsafe window.content?.copy(number - window.chunks.lowerBound, to: target)
+    // In place: a copy of the window would count all that it refers to.
+    let first = state.windows[place].chunks.lowerBound
+    let isServed = unsafe state.windows[place].content?.copy(number - first, to: target)
     if number >= state.next { note(number, &state) }
     state.drop(upTo: state.next)
     extend(&state)
     return isServed == true ? .served : .notHere
+  }
+
+  /// Has windows read from a chunk on that is in none, if those before it were asked for; returns its place.
+  private func begin(at number: Int, _ state: inout State) -> Int? {
+    note(number, &state)
+    guard state.streak >= Self.streakMin else { return nil }
+    state.drop(upTo: .max)
+    append(from: number, &state)
+    extend(&state)
+    return state.place(of: number)
   }
 
   /// Follows what is asked for.
