@@ -336,7 +336,7 @@ import Testing
       if step == 1 { written = addresses }
       #expect(addresses == written)
       let span = try #require(addresses.max()) - #require(addresses.min())
-      #expect(span < 16_384 * (threads == 1 ? 1 : 3))
+      #expect(span < 16_384 * (threads == 1 ? 1 : 6))
       for size in [16_384, 65536, 262_144, 500_000] {
         taken += (0..<20).map { _ in PageBuffer(byteCount: size) }
       }

@@ -4,7 +4,7 @@ package struct OutputOptions: Hashable, Sendable {
   /// a thread of their own; others are not worth either.
   package var largeFileByteCount: UInt64 = 1 << 20
   /// What is written at once of a large file: whole blocks.
-  package var bufferByteCount = 8 << 20
+  package var bufferByteCount = 4 << 20
   /// What is written first of a large file, so that the disk begins soon; each time twice as much, up to a buffer.
   package var firstPortionByteCount = 1 << 20
   /// What is written at once of any other file: whole blocks.

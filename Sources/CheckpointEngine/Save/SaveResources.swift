@@ -35,9 +35,9 @@ final class SaveResources {
   func takeBuffer() -> PageBuffer {
     defer { buffer = nil }
     if let buffer { return buffer }
-    // Without a thread that writes, none could be filled meanwhile. With it, one portion is being written, one waits
-    // and one is filled. More gain nothing, and the C library gives 32 MiB back to the system each time.
-    let portionCount = writerPool.threadCount == 0 ? 1 : 3
+    // Without a thread that writes, none could be filled meanwhile. With it, one portion is being written, some wait
+    // and some are filled. More gain nothing, and the C library gives 32 MiB back to the system each time.
+    let portionCount = writerPool.threadCount == 0 ? 1 : 6
     return PageBuffer(byteCount: portionCount * options.bufferByteCount)
   }
 
