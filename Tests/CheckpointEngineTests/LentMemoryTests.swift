@@ -112,7 +112,7 @@ import Testing
         try sink.append(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(shared)))
       }
       let found = try #require(try disk.reader().recover())
-      #expect(try found.reader.verify(.full).isIntact)
+      #expect(found.reader.verify(.full).isIntact)
     }
   }
 

@@ -72,6 +72,7 @@ package final class OpenFile: Sendable {
   ) throws(CheckpointError) {
     let count: Int
     do {
+      // SAFETY: the caller's buffer is passed on, for this call only; so it is below.
       count = try unsafe backend.readFully(descriptor, into: buffer, at: offset)
     } catch {
       #if Mutants
