@@ -66,11 +66,48 @@ import Testing
     }
   }
 
+  /// A call may bring the end of a chunk and the next ones, or many tensors at once.
+  @Test(arguments: [Compression.none, .always], [1, 2, 5])
+  func theBytesDoNotDependOnHowTheyAreHandedOver(compression: Compression, threads: Int) throws {
+    let bytes = Self.state.tensors.flatMap(\.bytes)
+    for partByteCount in [4096, 100_001, 300_000, 700_001, 1_500_000, bytes.count] {
+      let disk = SimulatedDisk()
+      var options = Self.options(
+        disk.device, compression, threads: threads, portionByteCount: 2 << 20)
+      // Chunks that a part fills not quite, or more than once.
+      options.chunkByteCount = 1 << 20
+      let store = try CheckpointStore("/run", for: .writing, options: options)
+      _ = try store.save(Self.state.plan(), step: 1) { sink in
+        for start in stride(from: 0, to: bytes.count, by: partByteCount) {
+          let part = [UInt8](bytes[start..<min(start + partByteCount, bytes.count)])
+          try sink.append(part.rawSpan)
+        }
+      }
+      let found = try #require(try disk.reader().recover())
+      try found.reader.requireHolds(Self.state, "in parts of \(partByteCount)")
+    }
+  }
+
+  @Test func theBytesOfVersion1AreThoseOfOneThread() throws {
+    let files = try [1, 2].map { threads in
+      let disk = SimulatedDisk()
+      var options = Self.options(
+        disk.device, .always, threads: threads, portionByteCount: 2 << 20)
+      options.formatVersion = .v1
+      try CheckpointStore("/run", for: .writing, options: options).save(Self.state, step: 1)
+      try #require(try disk.reader().recover()).reader.requireHolds(Self.state)
+      return try disk.contents(checkpointName(1, 1))
+    }
+    let isEqual = files[0] == files[1]
+    #expect(isEqual)
+  }
+
   /// Many programs have one buffer for whatever they save next.
-  @Test(arguments: [1, 2, 5]) func memoryIsTheCallersAfterEachCall(threads: Int) throws {
+  @Test(arguments: [Compression.none, .always], [1, 2, 5])
+  func memoryIsTheCallersAfterEachCall(compression: Compression, threads: Int) throws {
     let disk = SimulatedDisk()
     let options = Self.options(
-      disk.device, .always, threads: threads, portionByteCount: 1 << 20)
+      disk.device, compression, threads: threads, portionByteCount: 1 << 20)
     let store = try CheckpointStore("/run", for: .writing, options: options)
     var buffer: [UInt8] = []
     _ = try store.save(Self.state.plan(), step: 1) { sink in
@@ -84,7 +121,10 @@ import Testing
   }
 
   /// What is saved while somebody changes it is of no use, but the file is none the worse.
-  @Test(arguments: [2, 5]) func memoryThatChangesMeanwhileMakesNoDamagedFile(threads: Int) throws {
+  @Test(arguments: [Compression.none, .always], [2, 5])
+  func memoryThatChangesMeanwhileMakesNoDamagedFile(
+    compression: Compression, threads: Int
+  ) throws {
     let byteCount = 4 << 20
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 4096)
     defer { unsafe memory.deallocate() }
@@ -103,7 +143,8 @@ import Testing
     defer { job.wait() }
     defer { isDone.withLock { $0 = true } }
     let disk = SimulatedDisk()
-    let options = Self.options(disk.device, .always, threads: threads, portionByteCount: 1 << 20)
+    let options = Self.options(
+      disk.device, compression, threads: threads, portionByteCount: 1 << 20)
     let store = try CheckpointStore("/run", for: .writing, options: options)
     var plan = SavePlan()
     try plan.append(TensorDescriptor(name: "w", dtype: .uint8, shape: [byteCount]))

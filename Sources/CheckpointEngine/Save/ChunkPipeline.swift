@@ -64,22 +64,26 @@ final class ChunkPipeline {
 
   /// Waits for the threads: after a failure, they may still be in the memory of the slots and of the output.
   func end() {
-    for slot in slots { slot.job?.wait() }
+    // The oldest first: a caller that is a thread of the pool runs what has not begun, and a slot waits for those
+    // before it.
+    for distance in 1...slots.count { slots[(current + distance) % slots.count].job?.wait() }
   }
 
   /// Takes the next bytes of the tensors in the order of the plan.
   ///
   /// - Precondition: no more bytes come than the plan's tensors have.
   func append(_ bytes: RawSpan) throws(StorageError) {
+    var hasLent = false
     // Whatever happens, what was lent is the caller's again after this.
-    defer { for slot in slots { slot.endLoan() } }
+    defer { if hasLent { for slot in slots { slot.endLoan() } } }
     var rest = bytes
     while rest.byteCount > 0 {
       let byteCount = try prepare(atMost: rest.byteCount)
       let part = rest.extracting(first: byteCount)
       // SAFETY: the bytes are lent for this call, in which every loan ends; `fill` lends exactly `byteCount`.
       unsafe part.withUnsafeBytes { source in
-        if byteCount >= Self.slotByteCountMin, slots[current].pieces.count == 1 {
+        if byteCount >= Self.slotByteCountMin, slots[current].canBorrow(byteCount) {
+          hasLent = true
           unsafe slots[current].borrow(source)
         } else {
           unsafe slots[current].fill(byteCount) { unsafe $0.copyMemory(from: source) }

@@ -5,7 +5,8 @@ internal import CheckpointStorage
 /// Some raw chunks that are encoded by one thread and put where they belong in the file.
 ///
 /// One thread at a time: the filling thread until ``EncodingSlot/job`` is submitted, then the
-/// worker, then, after waiting for the job, the filling thread again.
+/// worker, then, after waiting for the job, the filling thread again. Only ``EncodingSlot/endLoan()`` may be called
+/// beside the worker.
 @safe
 final class EncodingSlot {
   /// A chunk in the buffer.
@@ -74,9 +75,16 @@ final class EncodingSlot {
     filledByteCount += byteCount
   }
 
-  /// Has the next bytes of the begun chunk copied, by the worker or by ``endLoan()``, whichever comes first.
+  /// Whether that many bytes are a whole chunk, the first of the slot: only such are lent.
+  func canBorrow(_ byteCount: Int) -> Bool {
+    pieces.count == 1 && filledByteCount == 0
+      && byteCount == Int(pieces[0].identity.rawByteCount)
+  }
+
+  /// Has the begun chunk copied, by the worker or by ``endLoan()``, whichever comes first.
   ///
-  /// - Parameter bytes: Lent until ``endLoan()``.
+  /// - Parameter bytes: All of it, lent until ``endLoan()``.
+  /// - Precondition: ``canBorrow(_:)``.
   func borrow(_ bytes: UnsafeRawBufferPointer) {
     unsafe loan.begin(bytes, to: next(bytes.count))
     filledByteCount += bytes.count
@@ -107,6 +115,8 @@ final class EncodingSlot {
   ///   - places: Tells where in the file the output begins.
   ///   - ring: The memory that waits for the disk, if it has room for all of the output.
   func encode(turn: Int, _ places: OutputPlaces, into ring: OutputRing?) {
+    // A chunk that is stored, and alone, goes from where it is lent straight to its place.
+    if encoder != nil || pieces.count > 1 { loan.settle() }
     encodedEntries.removeAll(keepingCapacity: true)
     if encoder == nil || pieces.count == 1 {
       encodeInPlace(turn, places, ring)
@@ -120,7 +130,6 @@ final class EncodingSlot {
 
   /// Looks at all chunks, then writes them to where they belong: one, or such as are only stored.
   private func encodeInPlace(_ turn: Int, _ places: OutputPlaces, _ ring: OutputRing?) {
-    if encoder != nil { loan.settle() }
     var end: UInt64 = 0
     for piece in pieces {
       var plan = planned(piece)
@@ -232,7 +241,6 @@ final class EncodingSlot {
   /// Puts the raw bytes of a chunk to where they belong, if need be from where the caller has them.
   private func store(_ piece: Piece, in place: UnsafeMutableRawBufferPointer) {
     if pieces.count == 1 {
-      // What was lent is a slot's only chunk.
       guard unsafe !loan.copy(to: place) else { return }
       loan.settle()
     }

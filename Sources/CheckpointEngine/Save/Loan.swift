@@ -40,6 +40,7 @@ final class Loan {
       return true
     }
     guard isMine else { return false }
+    unsafe precondition(target.count == source.count, "what was lent is copied whole")
     // SAFETY: both have the same length, and no other thread copies.
     unsafe target.copyMemory(from: source)
     state.change { $0 = .done }
