@@ -66,6 +66,7 @@ extension Array where Element: BitwiseCopyable {
   ) throws(Failure) {
     // An array without capacity is one that all threads share, and its count would be written.
     guard count > 0 else {
+      unsafe try body(UnsafeMutableRawBufferPointer(start: nil, count: 0))
       self = []
       return
     }

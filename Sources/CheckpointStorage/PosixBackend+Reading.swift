@@ -23,6 +23,7 @@ extension PosixBackend {
     at offset: UInt64
   ) throws(StorageError) -> Int {
     let start = try Self.fileOffset(offset, in: .read)
+    guard unsafe !buffers.isEmpty else { return 0 }  // Darwin refuses to read into nothing
     var vectors: [iovec] = unsafe []
     unsafe vectors.reserveCapacity(min(buffers.count, Self.vectorCountMax))
     var byteCount = 0

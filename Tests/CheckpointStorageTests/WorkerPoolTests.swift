@@ -161,14 +161,14 @@ import Testing
   }
 
   /// Turns are taken in order, whoever comes first.
-  @Test func aMonitorTellsThoseWhoWait() {
-    let monitor = Monitor([Int]())
+  @Test func aChangeIsToldToThoseWhoWaitForIt() {
+    let turns = Protected([Int]())
     let pool = WorkerPool(threadCount: 4)
     let jobs = [3, 2, 1, 0].map { turn in
-      pool.submit { monitor.change(when: { $0.count == turn }) { $0.append(turn) } }
+      pool.submit { turns.change(when: { $0.count == turn }) { $0.append(turn) } }
     }
     for job in jobs { job.wait() }
-    #expect(monitor.change { $0 } == [0, 1, 2, 3])
+    #expect(turns.change { $0 } == [0, 1, 2, 3])
   }
 
   @Test func releasingThePoolFinishesItsJobs() {

@@ -91,7 +91,7 @@ extension Rule {
   /// Where the compiler's word on data races may be overruled.
   private static let uncheckedSendableFiles: Set<String> = [
     "Sources/CheckpointStorage/Job.swift", "Sources/CheckpointStorage/JobQueue.swift",
-    "Sources/CheckpointStorage/LendingPool.swift", "Sources/CheckpointStorage/Monitor.swift",
+    "Sources/CheckpointStorage/LendingPool.swift",
     "Sources/CheckpointStorage/ParallelLoop.swift", "Sources/CheckpointStorage/Protected.swift",
     "Tests/CheckpointStorageTests/Counters.swift",
     "Tests/CheckpointEngineTests/ReadingTests.swift",

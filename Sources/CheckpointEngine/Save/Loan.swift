@@ -8,7 +8,7 @@ internal import CheckpointStorage
 final class Loan {
   private enum State { case none, offered, copying, done }
 
-  private let state = Monitor(State.none)
+  private let state = Protected(State.none)
   // SAFETY: set while nothing is offered, and used by the one thread that has changed the state to `copying`; the
   // lender keeps both alive until `settle` has returned.
   private var source = unsafe UnsafeRawBufferPointer(start: nil, count: 0)

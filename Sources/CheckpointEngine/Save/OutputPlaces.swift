@@ -12,10 +12,10 @@ final class OutputPlaces: Sendable {
     var end: UInt64
   }
 
-  private let state: Monitor<State>
+  private let state: Protected<State>
 
   /// - Parameter start: Where the first slot begins.
-  init(from start: UInt64) { state = Monitor(State(end: start)) }
+  init(from start: UInt64) { state = Protected(State(end: start)) }
 
   /// Waits for the slots before, which must have begun, and takes the next bytes of the file.
   ///
