@@ -1,6 +1,7 @@
 import CPlanes
 import CheckpointCodecs
 import CheckpointTesting
+import Foundation
 import Testing
 
 // Goal: every way of taking elements apart and putting them together gives what the definition says, at every
@@ -139,6 +140,17 @@ import Testing
       }
     }
   }
+
+  #if os(Linux) && arch(x86_64)
+    /// Otherwise all of this would be about ways that nobody takes.
+    @Test func theBestWayIsWhatTheSystemSaysOfTheProcessor() throws {
+      let text = try String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)
+      let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("flags") })
+      let flags = Set(line.split(separator: " "))
+      let isWide = flags.isSuperset(of: ["avx512f", "avx512bw", "avx512vbmi"])
+      #expect(BytePlanes.bestWay == (isWide ? 2 : flags.contains("avx2") ? 1 : 0))
+    }
+  #endif
 
   /// Otherwise all of the above would be about the portable way.
   @Test func theWaysOfTheProcessorDoAllWholeRegisters() {

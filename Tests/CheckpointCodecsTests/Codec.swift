@@ -20,11 +20,11 @@ final class Codec {
   /// What the encoder makes of a chunk; nil if it is to be stored.
   func encoded(_ raw: [UInt8], _ dtype: DType) -> [UInt8]? {
     // SAFETY: the memory outlives the call.
-    let place = unsafe output.bytes(raw.count)
     let span = unsafe RawSpan(_unsafeBytes: input.copy(raw))
-    return unsafe encoder.encode(span, ElementLayout(dtype), into: place).map {
-      unsafe [UInt8](place[..<$0])
-    }
+    guard let byteCount = encoder.plan(span, ElementLayout(dtype)) else { return nil }
+    let place = unsafe output.bytes(byteCount)
+    unsafe encoder.write(span, into: place)
+    return unsafe [UInt8](place)
   }
 
   /// What both decoders make of a chunk, which must be the same; nil if both refuse it.

@@ -23,7 +23,10 @@ public final class ChunkCodec {
   ) -> Int? {
     guard let dtype = DType(rawValue: dtype) else { preconditionFailure("there is no such dtype") }
     // SAFETY: the caller lends both for this call.
-    return unsafe encoder.encode(RawSpan(_unsafeBytes: raw), ElementLayout(dtype), into: output)
+    let raw = unsafe RawSpan(_unsafeBytes: raw)
+    guard let byteCount = encoder.plan(raw, ElementLayout(dtype)) else { return nil }
+    unsafe encoder.write(raw, into: UnsafeMutableRawBufferPointer(rebasing: output[..<byteCount]))
+    return byteCount
   }
 
   /// Decodes an encoded chunk into all of `output`.

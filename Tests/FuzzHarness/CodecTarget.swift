@@ -144,9 +144,10 @@ enum CodecTarget {
     }
     unsafe input.copyBytes(from: raw)
     // SAFETY: both buffers live until the end of this scope.
-    let count = unsafe encoder.encode(
-      RawSpan(_unsafeBytes: UnsafeRawBufferPointer(input)), ElementLayout(elements.dtype),
-      into: output)
-    return count.map { unsafe [UInt8](output[..<$0]) }
+    let span = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(input))
+    guard let byteCount = encoder.plan(span, ElementLayout(elements.dtype)) else { return nil }
+    let place = unsafe UnsafeMutableRawBufferPointer(rebasing: output[..<byteCount])
+    unsafe encoder.write(span, into: place)
+    return unsafe [UInt8](place)
   }
 }

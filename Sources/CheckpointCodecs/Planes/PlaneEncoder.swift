@@ -64,6 +64,7 @@ package final class PlaneEncoder {
 
   /// What a chunk becomes.
   private struct Plan {
+    let rawByteCount: Int
     let layout: ElementLayout
     let planes: [PlanePlan]
 
@@ -86,22 +87,6 @@ package final class PlaneEncoder {
 
   /// Chunks of fewer elements are stored, unless all of these are equal: codes would cost more than they save.
   private static let elementCountMin = PlaneSample.byteCountMax
-
-  /// Encodes `raw` into the beginning of `output`.
-  ///
-  /// - Parameters:
-  ///   - raw: Whole elements.
-  ///   - layout: How to take them apart.
-  ///   - output: As many bytes as `raw` has.
-  /// - Returns: The bytes of the encoded chunk, or nil if it would not save at least 1/32.
-  package func encode(
-    _ raw: RawSpan, _ layout: ElementLayout, into output: UnsafeMutableRawBufferPointer
-  ) -> Int? {
-    precondition(output.count >= raw.byteCount, "an encoded chunk is shorter than its bytes")
-    guard let byteCount = plan(raw, layout) else { return nil }
-    unsafe write(raw, into: UnsafeMutableRawBufferPointer(rebasing: output[..<byteCount]))
-    return byteCount
-  }
 
   /// Looks at a chunk, which ``write(_:into:)`` then writes.
   ///
@@ -128,6 +113,7 @@ package final class PlaneEncoder {
   ///   - output: As many bytes as ``plan(_:_:)`` returned.
   package func write(_ raw: RawSpan, into output: UnsafeMutableRawBufferPointer) {
     guard let plan else { preconditionFailure("a chunk is looked at before it is written") }
+    precondition(raw.byteCount == plan.rawByteCount, "what was looked at is written")
     precondition(output.count == plan.byteCount, "a chunk becomes as long as was planned")
     unsafe raw.withUnsafeBytes { unsafe write($0, by: plan, into: output) }
     self.plan = nil
@@ -159,7 +145,7 @@ package final class PlaneEncoder {
     // The bytes of the element are those of its planes.
     layout.isRotated = false
     return unsafe Plan(
-      layout: layout,
+      rawByteCount: raw.count, layout: layout,
       planes: raw.prefix(layout.width).map {
         PlanePlan(method: .constant, byteCount: 1, content: .constant($0))
       })
@@ -186,7 +172,7 @@ package final class PlaneEncoder {
       if sample.mayHaveMatches { unsafe room = room.dropFirst(count) }
       return unsafe plan(UnsafeBufferPointer(plane), sample, matches: target)
     }
-    return Plan(layout: layout, planes: planes)
+    return Plan(rawByteCount: raw.count, layout: layout, planes: planes)
   }
 
   /// Plans a plane by what its sample says.
@@ -280,7 +266,7 @@ package final class PlaneEncoder {
     }
   }
 
-  // MARK: Looking and splitting
+  // MARK: Samples and planes
 
   /// Whether the bytes are one element again and again.
   private func isRepeated(_ bytes: UnsafeRawBufferPointer, _ width: Int) -> Bool {
