@@ -34,7 +34,7 @@ import Testing
     var options = StoreOptions(
       device: device, compression: compression, chunkByteCount: chunkByteCount, threads: threads,
       writer: "CheckpointEngineTests")
-    options.output.bufferByteCount = portionByteCount
+    options.output.portionByteCountMax = portionByteCount
     options.output.firstPortionByteCount = 64 << 10
     return options
   }
@@ -155,6 +155,27 @@ import Testing
       let found = try #require(try disk.reader().recover())
       #expect(found.reader.verify(.full).isIntact)
     }
+  }
+
+  /// Threads may be at work when the caller gives up; the next save has the same memory.
+  @Test(arguments: [2, 5]) func aSaveThatIsGivenUpLeavesTheMemoryInOrder(threads: Int) throws {
+    struct GivenUp: Error {}
+    let disk = SimulatedDisk()
+    let options = Self.options(disk.device, .always, threads: threads, portionByteCount: 1 << 20)
+    let store = try CheckpointStore("/run", for: .writing, options: options)
+    for round in UInt64(1)...20 {
+      #expect(throws: GivenUp.self) {
+        try store.save(Self.state.plan(), step: round) { sink in
+          let bytes = Self.state.tensors[0].bytes
+          try sink.append(bytes.rawSpan)
+          throw GivenUp()
+        }
+      }
+      try store.save(Self.state, step: round)
+      let found = try #require(try disk.reader().recover())
+      #expect(found.reader.header.step == round && found.reader.verify(.full).isIntact)
+    }
+    try #require(try disk.reader().recover()).reader.requireHolds(Self.state)
   }
 
   /// A disk that fails while threads are at work: nothing is published, and the next save is whole.

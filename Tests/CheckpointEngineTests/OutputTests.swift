@@ -31,7 +31,7 @@ import Testing
       device: device, compression: compression, chunkByteCount: 4096, threads: threads,
       writer: "CheckpointEngineTests")
     options.output.largeFileByteCount = 0
-    options.output.bufferByteCount = 8192
+    options.output.portionByteCountMax = 8192
     options.output.firstPortionByteCount = 8192
     return options
   }
@@ -93,7 +93,7 @@ import Testing
   @Test(arguments: [1, 2]) func portionsBeginSmallAndDouble(threads: Int) throws {
     let disk = SimulatedDisk()
     var options = Self.largeOptions(disk.device, threads: threads)
-    options.output.bufferByteCount = 32_768
+    options.output.portionByteCountMax = 32_768
     options.output.firstPortionByteCount = 4096
     let store = try CheckpointStore("/run", for: .writing, options: options)
     for step in UInt64(1)...2 {
@@ -314,7 +314,7 @@ import Testing
       backend: spy, timeSource: disk.device.timeSource, randomBits: disk.device.randomBits)
     // What nobody fills is zeros, which would become nothing if they were encoded.
     var options = Self.largeOptions(device, threads: threads, compression: .none)
-    options.output.bufferByteCount = 16_384
+    options.output.portionByteCountMax = 16_384
     options.chunkByteCount = 1 << 16
     let store = try CheckpointStore("/run", for: .writing, options: options)
     var slots: Set<UInt> = []
@@ -356,7 +356,7 @@ import Testing
           backend: backend, timeSource: simulated.device.timeSource,
           randomBits: simulated.device.randomBits)
         var options = StoreOptions(device: device, compression: .none, threads: threads)
-        options.output.bufferByteCount = 1 << 20
+        options.output.portionByteCountMax = 1 << 20
         let store = try CheckpointStore(path, for: .writing, options: options)
         let receipt = try store.save(state, step: 1)
         try store.open(try store.entries()[0]).requireHolds(state)

@@ -125,8 +125,8 @@ func options(
     lockTimeout: lockTimeout,
     writer: "CheckpointEngineTests")
   // Several writes also of small states, and of those that become little.
-  options.output.smallBufferByteCount = 4096
-  options.output.bufferByteCount = 4096
+  options.output.smallPortionByteCount = 4096
+  options.output.portionByteCountMax = 4096
   return options
 }
 

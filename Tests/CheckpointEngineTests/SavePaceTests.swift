@@ -210,7 +210,7 @@ import Testing
       threads: 1)
     options.output.pacedStateByteCount = 4 << 20
     // One write for all.
-    options.output.smallBufferByteCount = 16 << 20
+    options.output.smallPortionByteCount = 16 << 20
     options.output.largeFileByteCount = .max
     return try CheckpointStore("/run", for: .writing, options: options)
   }

@@ -129,7 +129,7 @@ extension StoreOptions {
   /// Without threads, with chunks as they are, and several writes also of a small state.
   static func plain(on device: StorageDevice) -> StoreOptions {
     var options = StoreOptions(device: device, compression: .none, threads: 1)
-    options.output.smallBufferByteCount = 4096
+    options.output.smallPortionByteCount = 4096
     return options
   }
 }

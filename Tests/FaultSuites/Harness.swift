@@ -44,7 +44,7 @@ package struct Harness: Sendable {
       device: device, chunkByteCount: 64, threads: 1, writer: "FaultSuites")
     // As large files are written, and in the smallest portions.
     options.output.largeFileByteCount = 0
-    options.output.bufferByteCount = 4096
+    options.output.portionByteCountMax = 4096
     return options
   }
 

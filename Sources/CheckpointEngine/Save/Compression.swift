@@ -14,6 +14,7 @@ public struct Compression: Hashable, Sendable {
   ///
   /// Saves of 64 MiB or more of one open store are compared. The first is encoded. If the disk would have been more
   /// than 5 % faster with all the bytes as they are, the next is stored, and from then on the faster way is taken,
-  /// encoding if they differ by less. The other is tried again after 2 saves, then 4, and at last every 32.
+  /// encoding if they differ by less. The other is tried again after 2 or 4 saves, then after twice
+  /// as many each time, and at last every 32.
   public static let automatic = Compression(method: .automatic)
 }

@@ -18,7 +18,7 @@ final class SaveResources {
   /// Whether the file system is known to have no transfers past the page cache.
   var isUncachedRefused = false
 
-  private var buffer: PageBuffer?
+  private var memory: PageBuffer?
   private var ring: SlotRing?
 
   /// - Parameters:
@@ -32,17 +32,17 @@ final class SaveResources {
   }
 
   /// Memory in which the bytes of a large file wait for the disk.
-  func takeBuffer() -> PageBuffer {
-    defer { buffer = nil }
-    if let buffer { return buffer }
+  func takeMemory() -> PageBuffer {
+    defer { memory = nil }
+    if let memory { return memory }
     // Without a thread that writes, none could be filled meanwhile. With it, one portion is being written, some wait
     // and some are filled. More gain nothing, and the C library gives 32 MiB back to the system each time.
     let portionCount = writerPool.threadCount == 0 ? 1 : 6
-    return PageBuffer(byteCount: portionCount * options.bufferByteCount)
+    return PageBuffer(byteCount: portionCount * options.portionByteCountMax)
   }
 
   /// Keeps memory, which nobody uses any more, for the next save.
-  func giveBack(_ buffer: PageBuffer) { self.buffer = buffer }
+  func giveBack(_ memory: PageBuffer) { self.memory = memory }
 
   /// Empty slots that have room for as much as is asked for.
   func takeRing(_ shape: SlotRing.Shape) -> SlotRing {

@@ -63,9 +63,9 @@ final class SequentialOutput {
       // With small ones disk and caller wait for each other, so that each is twice as large as the one before. Of a
       // file that fills little memory, the last portions are smaller as well.
       let share = Int(clamping: fileByteCountMax / 8)
-      portionByteCount = min(options.firstPortionByteCount, options.bufferByteCount)
+      portionByteCount = min(options.firstPortionByteCount, options.portionByteCountMax)
       portionByteCountMax = portionByteCount
-      while 2 * portionByteCountMax <= min(share, options.bufferByteCount) {
+      while 2 * portionByteCountMax <= min(share, options.portionByteCountMax) {
         portionByteCountMax *= 2
       }
       let (writer, isUncached) = (writer, !resources.isUncachedRefused)
@@ -76,10 +76,10 @@ final class SequentialOutput {
       }
     } else {
       writer.reserve(byteCountMax: fileByteCountMax)
-      portionByteCount = min(options.smallBufferByteCount, Int(fileByteCountMax))
+      portionByteCount = min(options.smallPortionByteCount, Int(fileByteCountMax))
       portionByteCountMax = portionByteCount
     }
-    let memory = isLarge ? resources.takeBuffer() : PageBuffer(byteCount: portionByteCount)
+    let memory = isLarge ? resources.takeMemory() : PageBuffer(byteCount: portionByteCount)
     self.memory = memory
     // The portions before the first of full length are as long as one of them but for the very first, so that
     // no portion goes over the end of the ring if the file begins behind that much.
@@ -160,7 +160,9 @@ final class SequentialOutput {
     let writer = writer
     let write: @Sendable () -> Void = {
       // SAFETY: the range was filled before, and is not filled again before `makeRoom` has waited for this job.
-      guard let bytes = unsafe ring.bytes(range) else { return }
+      guard let bytes = unsafe ring.bytes(range) else {
+        preconditionFailure("a portion lies in one piece")
+      }
       writer.write(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(bytes)))
     }
     if isLarge {

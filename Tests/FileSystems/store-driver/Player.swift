@@ -40,7 +40,7 @@ struct Player {
         chunkByteCount: 16384, threads: 1)
       // As large files are written, and in several portions.
       options.output.largeFileByteCount = 0
-      options.output.bufferByteCount = 16384
+      options.output.portionByteCountMax = 16384
       let store = try CheckpointStore(path, for: .writing, options: options)
       if let recovery = try store.recover() {
         store.continueRun(from: recovery.reader, choice: .automatic)
