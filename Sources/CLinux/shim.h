@@ -30,15 +30,15 @@ static inline int checkpoint_quota_get(
 }
 
 // Whether the page at an offset is in the page cache, or on its way there: cachestat(2), Linux 6.5, which has
-// no wrapper and one number on every architecture. No if the system does not tell.
+// no wrapper and one number on every architecture. No if the system does not tell, or tells owners only.
 static inline int checkpoint_is_cached(int fd, off_t offset) {
   const unsigned long long range[2] = {(unsigned long long)offset, 1};
   unsigned long long pages[5] = {0};  // in the cache, and in which ways
   return syscall(451, fd, range, pages, 0) == 0 && pages[0] > 0;
 }
 
-// Reads a byte if that needs no waiting. By number: the header of preadv2(2) would make Swift's own type of
-// its places one of this module.
+// Reads a byte if that needs no waiting. By number: with the header of preadv2(2), Swift would have
+// the type of its places twice.
 static inline void checkpoint_touch(int fd, off_t offset) {
   const int nowait = 8;  // RWF_NOWAIT
   char byte;
@@ -47,6 +47,6 @@ static inline void checkpoint_touch(int fd, off_t offset) {
     size_t count;
   } place = {&byte, 1};
   const long high = (long)((unsigned long long)offset >> 32);
-  syscall(SYS_preadv2, fd, &place, 1, (long)offset, high, nowait);
+  syscall(SYS_preadv2, fd, &place, 1UL, (long)offset, high, nowait);
 }
 #endif

@@ -49,19 +49,11 @@ public struct StateReader {
       throw mismatch(tensor.descriptor, "\(Element.self) has no whole number of elements in it")
     }
     try Memory.require(Int(clamping: tensor.byteCount), for: prefix + name, in: table.path)
-    guard count > 0 else {
-      // Noted as read, as any other.
-      var none: [Element] = []
-      try read(tensor, prefix + name, into: &none)
-      return none
-    }
     return unsafe try [Element](filling: count) { (target) throws(CheckpointError) in
       // SAFETY: every bit pattern of a TensorElement is a value, and no byte of one is padding.
       unsafe try read(tensor, prefix + name, into: target)
     }
   }
-
-  // Specialized, since else every tensor of a trainer in another module is read by code for any element.
 
   /// Reads a tensor into an array that has its number of bytes.
   ///
@@ -73,7 +65,7 @@ public struct StateReader {
   ///   - shape: If given, the shape that the tensor must have.
   ///   - dtype: The dtype it was saved with, if not the element's own.
   /// - Throws: ``CheckpointError``: `.incompatibleState` naming the tensor; errors of reading.
-  @specialized(where Element == Float)
+  @specialized(where Element == Float)  // else other modules get code for any type
   @specialized(where Element == UInt16)
   @specialized(where Element == UInt8)
   public func tensor<Element: TensorElement>(

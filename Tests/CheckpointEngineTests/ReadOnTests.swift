@@ -42,11 +42,17 @@ import Testing
   }
 
   /// Once for about each MiB, on the way to the end, and each time where a read begins then.
-  private func requireOnTheWay(_ notes: NotingBackend.Notes, byteCount: Int) throws {
-    let offsets = notes.readOn
+  ///
+  /// Of several threads each may be late to say where it is, and the order in which they say it is not theirs.
+  private func requireOnTheWay(
+    _ notes: NotingBackend.Notes, byteCount: Int, threads: Int = 1
+  ) throws {
+    let offsets = notes.readOn.sorted()
     try #require(!offsets.isEmpty)
     for (one, other) in zip(offsets, offsets.dropFirst()) { #expect(other >= one + 1 << 20) }
-    #expect((byteCount >> 20) - 1...(byteCount >> 20) ~= offsets.count)
+    let most = byteCount >> 20
+    #expect((threads == 1 ? most - 1 : 2)...most ~= offsets.count)
+    if threads == 1 { #expect(offsets == notes.readOn) }
     for offset in offsets {
       #expect(notes.reads.contains { $0 == offset || $0 == offset + 64 }, "\(offset)")
     }
@@ -54,12 +60,12 @@ import Testing
 
   @Test(arguments: [1, 3]) func loadingManyTensorsReadsOn(threads: Int) throws {
     let notes = try notes(Self.sizes, threads: threads) { try readAll($0) }
-    try requireOnTheWay(notes, byteCount: Self.sizes.reduce(0, +))
+    try requireOnTheWay(notes, byteCount: Self.sizes.reduce(0, +), threads: threads)
   }
 
   @Test(arguments: [1, 3]) func verifyingReadsOn(threads: Int) throws {
     let notes = try notes(Self.sizes, threads: threads) { #expect($0.verify(.full).isIntact) }
-    try requireOnTheWay(notes, byteCount: Self.sizes.reduce(0, +))
+    try requireOnTheWay(notes, byteCount: Self.sizes.reduce(0, +), threads: threads)
   }
 
   @Test func readingALargeTensorReadsOn() throws {
@@ -88,7 +94,7 @@ import Testing
       _ = try reader.read("t1")
       _ = try reader.read(rows: 10..<20, of: "t4")
     }
-    #expect(some.readOn.count <= 1 && !some.reads.isEmpty)
+    #expect(some.readOn.isEmpty && !some.reads.isEmpty)
   }
 }
 

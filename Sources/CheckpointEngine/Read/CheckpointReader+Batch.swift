@@ -60,7 +60,7 @@ extension CheckpointReader {
     let failures = pool.map(groups.count) { group -> CheckpointError? in
       do throws(CheckpointError) {
         let chunks = unsafe wanted[groups[group]]
-        chunks.first.map { advice.note(index.chunks.entries[$0.number].frameOffset) }
+        if let first = chunks.first { advice.note(index.chunks.entries[first.number].frameOffset) }
         try load(chunks)
         return nil
       } catch {

@@ -29,9 +29,10 @@ extension CheckpointReader {
     let last = Int((range.upperBound - 1) / size)
     // SAFETY: every chunk writes its own part of `target`, and all are done when `forEach` returns.
     nonisolated(unsafe) let target = unsafe target
-    let advice = ReadOnAdvice(file)
+    // Rows are read by small ranges, one behind the other, and mostly out of a chunk that is there.
+    let advice = range.count > Int(ReadOnAdvice.stepByteCount) ? ReadOnAdvice(file) : nil
     let failures = pool.map(last - first + 1) { number -> CheckpointError? in
-      advice.note(index.chunks.entries[entry.firstChunk + first + number].frameOffset)
+      advice?.note(index.chunks.entries[entry.firstChunk + first + number].frameOffset)
       do throws(CheckpointError) {
         unsafe try loadPart(of: entry, chunk: first + number, range, into: target)
         return nil

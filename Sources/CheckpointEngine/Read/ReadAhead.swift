@@ -105,7 +105,7 @@ final class ReadAhead: Sendable {
       }
       state.windows[place].content = state.windows[place].result.withLock { $0 }
     }
-    // In place: a copy of the window would count all that it refers to.
+    // In place: a copy of the window would retain and release all that it refers to.
     let first = state.windows[place].chunks.lowerBound
     let isServed = unsafe state.windows[place].content?.copy(number - first, to: target)
     if number >= state.next { note(number, &state) }
