@@ -28,8 +28,8 @@ enum Benchmark {
       verify DIRECTORY    verification without and with decoding; K
       codec               encodes and decodes chunks of 1 MiB in memory, on one thread; M, a copy of the
                           same bytes into warm memory; sizes beside the entropy of the planes
-      sizes DIRECTORY     the same from 64 MiB to 6 GiB: the slope of the logarithm of the time on that
-                          of the size, goal 0.95 to 1.05
+      sizes DIRECTORY     saves, loads and verifies states of 64 MiB to 6 GiB; no limit, but the slope
+                          of the logarithm of the time on that of the size, goal 0.95 to 1.05
     CASE, for itself:
       machine DIRECTORY   tells how far figures of this machine and disk can be trusted
       dump DIRECTORY      writes a state as raw bytes, state.bin, and what they are, state.json
@@ -43,7 +43,7 @@ enum Benchmark {
       --checkpoint FILE   for save, load, verify, codec and state: the tensors of a checkpoint, instead
                           of a state that is generated
       --repeat NUMBER     how often the state has each of them; default 1
-      --largest MIB       of sizes; by default what memory and disk allow
+      --largest MIB       of sizes, 256 or more; by default what memory and disk allow
       --blocks NUMBER     in each of which every arm has its turn; default 15, 31 for claims
       --compression NAME  none, always, automatic, or both of the first two (the default)
       --threads NUMBER    of the library; by default what it takes itself

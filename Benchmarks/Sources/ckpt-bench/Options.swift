@@ -67,7 +67,7 @@ struct Options {
       guard ["save", "load", "verify", "codec", "state"].contains(command) else {
         throw Misuse(message: "\(command) takes no --checkpoint")
       }
-      for name in ["--state", "--scale", "--seed"] where given.contains(name) {
+      for name in ["--state", "--scale"] where given.contains(name) {
         throw Misuse(message: "\(name) is for a state that is generated; --checkpoint reads one")
       }
     }
@@ -130,8 +130,8 @@ struct Options {
     if command != "state", size < 64 << 20 {
       let count = copyCount * ((100 << 20) / size + 1)
       Benchmark.note(
-        "a state of \(Benchmark.rounded(Double(size) / 1e6)) MB is too small to be timed; sizes mean "
-          + "something, and times with --repeat \(count)")
+        "a state of \(Benchmark.rounded(Double(size) / 1e6)) MB is too small to be timed; its "
+          + "sizes are exact, and for times there is --repeat \(count)")
     }
     return state
   }

@@ -16,7 +16,7 @@ final class Workbench {
 
   /// The state that the options ask for, in their directory.
   convenience init(_ options: Options) throws {
-    RawFile.makeDirectory(options.directory)
+    RawFile.makeDirectory(options.directory)  // or fail, before a state is made
     self.init(options, try options.makeState(), in: options.directory)
     // Here rather than by the first arm that needs it, whose clock would run.
     _ = target

@@ -14,6 +14,7 @@ extension WorkloadState {
   static func read(_ path: String, copies: Int) throws -> WorkloadState {
     let reader = try CheckpointReader.open(path: path)
     let name = path.split(separator: "/").last.map(String.init) ?? path
+    requireRoom(for: reader.tensors, copies: copies, of: name)
     let state = WorkloadState(Workload(name, reader.tensors, copies: copies))
     guard state.workload.tensorByteCount > 0 else {
       Benchmark.fail("ckpt-bench: \(name) has no tensors to measure with", status: 1)
@@ -29,5 +30,21 @@ extension WorkloadState {
       unsafe state.bytes(of: copy).copyMemory(from: UnsafeRawBufferPointer(state.bytes(of: tensor)))
     }
     return state
+  }
+
+  /// Ends the program if there would be more tensors than a checkpoint may have, or not the memory for the state and
+  /// what it is loaded into.
+  private static func requireRoom(for tensors: [TensorDescriptor], copies: Int, of name: String) {
+    let own = tensors.reduce(0) { $0 + $1.shape.reduce($1.dtype.byteCount, *) }
+    let (byteCount, isTooLarge) = own.multipliedReportingOverflow(by: copies)
+    let (count, areTooMany) = tensors.count.multipliedReportingOverflow(by: copies)
+    let available = Machine.availableByteCount ?? .max
+    guard !isTooLarge, !areTooMany, count <= Limits.default.tensorCountMax,
+      byteCount <= available / 3
+    else {
+      Benchmark.fail(
+        "ckpt-bench: \(copies) times the tensors of \(name) are too many, or more than a third of the memory that is "
+          + "available. Use a smaller --repeat.", status: 1)
+    }
   }
 }

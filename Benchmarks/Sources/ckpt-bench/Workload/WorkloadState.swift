@@ -29,7 +29,7 @@ final class WorkloadState: Checkpointable {
     return state
   }
 
-  /// Whole pages; what lies behind the last tensor is zero.
+  /// Whole pages; in memory of its own, what lies behind the last tensor is zero.
   var memory: UnsafeMutableRawBufferPointer { unsafe mapping.bytes }
 
   /// Another workload in the same memory.
