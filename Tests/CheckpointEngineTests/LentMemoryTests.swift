@@ -88,6 +88,40 @@ import Testing
     }
   }
 
+  /// Each file is written in the chunks that it has, from memory that was made for those of the file before, and in
+  /// parts that end anywhere in a chunk.
+  @Test(arguments: [Compression.none, .always], [1, 2, 5])
+  func aStoreOfChunksOfSeveralSizesIsMigrated(compression: Compression, threads: Int) throws {
+    let disk = SimulatedDisk()
+    // Above what a part of a migration has.
+    var large = Self.state
+    for number in 0..<2 {
+      large.add(
+        "large\(number)", .uint8, [9_000_001], SampleState(4, byteCount: 9_000_001).tensors[0].bytes
+      )
+    }
+    for (step, chunkByteCount) in zip(UInt64(1)..., [256 << 10, 4096, 3 << 20, 64 << 10, 1 << 20]) {
+      var options = Self.options(
+        disk.device, compression, threads: threads, portionByteCount: 2 << 20)
+      options.chunkByteCount = chunkByteCount
+      options.formatVersion = .v1
+      let store = try CheckpointStore("/run", for: .writing, options: options)
+      if let last = try store.recover() { store.continueRun(from: last.reader, choice: .automatic) }
+      try store.save(chunkByteCount == 4096 ? Self.state : large, step: step)
+    }
+    let options = Self.options(
+      disk.device, compression, threads: threads, portionByteCount: 2 << 20)
+    let store = try CheckpointStore("/run", for: .writing, options: options)
+    #expect(try store.migrate(MigrationPlan(to: .v2)).count == 5)
+    for entry in try store.entries() {
+      let reader = try store.open(entry)
+      #expect(reader.header.formatVersion == .v2)
+      var state = reader.header.chunkByteCount == 4096 ? Self.state : large
+      state.metadata = reader.metadata  // what was done to the file
+      try reader.requireHolds(state)
+    }
+  }
+
   @Test func theBytesOfVersion1AreThoseOfOneThread() throws {
     let files = try [1, 2].map { threads in
       let disk = SimulatedDisk()

@@ -166,6 +166,43 @@ struct RoundTripTests {
     #expect(files[2] == files[0])
   }
 
+  /// Tensors whose ends are no ends of chunks, on their way through all the memory that a save has.
+  @Test(arguments: [Compression.none, .always], [SaveMode.blocking, .background(whenBusy: .wait)])
+  func largeTensorsComeBackBitForBit(compression: Compression, mode: SaveMode) throws {
+    let counts = [5_000_001, 3, 0, 700_001, 5_500_000]
+    func values(_ step: Int, _ number: Int) -> [Float] {
+      (0..<counts[number]).map { Float(($0 * 7919 + step * 31 + number) % 65_537 - 32_768) / 1021 }
+    }
+    func state(_ step: Int) -> ScriptedState {
+      ScriptedState(onSave: { state in
+        for number in counts.indices { try state.tensor("\(number)", values(step, number)) }
+      })
+    }
+    for threads in [1, 2, 5] {
+      let disk = SimulatedDisk()
+      let options = StoreOptions(
+        device: disk.device, compression: compression, chunkByteCount: 3 << 20, threads: threads)
+      do {
+        let manager = try CheckpointManager(
+          directory: "/run", saving: .every(steps: 1), mode: mode, options: options)
+        for step in 1...2 {
+          try manager.stepCompleted(step, state: state(step))
+        }
+        try manager.finish()
+      }
+      var restored = state(0)
+      restored.onRestore = { state in
+        for number in counts.indices {
+          // Not the arrays themselves: for an answer of false, their difference takes minutes.
+          let isEqual = try state.tensor("\(number)", of: Float.self) == values(2, number)
+          #expect(isEqual, "\(number), by \(threads) threads")
+        }
+      }
+      let result = try disk.manager().resume(&restored, from: .latest)
+      #expect(result.checkpoint?.step == 2)
+    }
+  }
+
   @Test func tensorsAreFoundByTheirNamesWhateverTheOrder() throws {
     let disk = SimulatedDisk()
     let saved = ScriptedState(onSave: { state in
