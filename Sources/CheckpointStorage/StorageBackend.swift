@@ -99,8 +99,8 @@ package protocol StorageBackend: AnyObject, Sendable {
     _ descriptor: Descriptor, intoEach buffers: [UnsafeMutableRawBufferPointer],
     at offset: UInt64
   ) throws(StorageError) -> Int
-  /// Has the system read on behind an offset that somebody reads at now. Advice, which cannot fail; nothing
-  /// on systems that need none.
+  /// Has the system read on behind an offset that somebody reads at now; told about once for each MiB, on the way
+  /// to the end. Advice, which cannot fail; nothing on systems that need none.
   func readOn(_ descriptor: Descriptor, from offset: UInt64)
   /// pwrite(2). Returns the bytes written, at most 1 GiB a call.
   func write(

@@ -53,7 +53,8 @@ final class WorkloadState: Checkpointable {
 
   /// Whether all tensors are the same, byte for byte, wherever they lie.
   func hasSameTensors(as other: WorkloadState) -> Bool {
-    zip(workload.tensors, other.workload.tensors).allSatisfy { mine, its in
+    guard workload.tensors.count == other.workload.tensors.count else { return false }
+    return zip(workload.tensors, other.workload.tensors).allSatisfy { mine, its in
       let (left, right) = unsafe (bytes(of: mine), other.bytes(of: its))
       guard left.count == right.count else { return false }
       guard let first = left.baseAddress, let second = right.baseAddress else { return true }
