@@ -20,7 +20,7 @@ enum {
 int checkpoint_planes_best_way(void);
 
 // Each of these takes a way that the processor has, and does the first elements of `count`, as many as fill
-// whole registers. Returns how many those are: none by the portable way. No memory may overlap other memory.
+// whole registers; bytes are elements of 1 byte. Returns how many those are: none by the portable way. No memory may overlap other memory.
 // Nothing needs to be aligned, and nothing behind `count` elements is read or written.
 
 /// Takes elements apart; a plane that is NULL is not wanted.
@@ -36,3 +36,10 @@ size_t checkpoint_merge2(
 size_t checkpoint_merge4(
     int way, const uint8_t *plane0, const uint8_t *plane1, const uint8_t *plane2,
     const uint8_t *plane3, size_t count, int rotated, void *raw);
+
+/// Marks which bytes there are, beside those that are marked, by 1 for each.
+size_t checkpoint_mark(int way, const uint8_t *bytes, size_t count, uint8_t seen[256]);
+
+/// Adds how long the codes of the bytes are together, by the length of the code of each byte.
+size_t checkpoint_add_lengths(
+    int way, const uint8_t *bytes, size_t count, const uint8_t lengths[256], uint64_t *sum);

@@ -23,14 +23,14 @@ struct LiteralCode {
     head = Self.head(of: lengths)
   }
 
-  /// Bytes of a stream of literals that occur so often.
-  func streamByteCount(_ counts: UnsafePointer<UInt32>) -> Int {
-    var bitCount = head.bitCount + Int(lengths[Self.endOfBlock])
-    for symbol in 0..<256 {
-      // SAFETY: the caller has counted all 256 bytes.
-      bitCount += unsafe Int(counts[symbol]) * Int(lengths[symbol])
-    }
-    return (bitCount + 7) / 8
+  /// Bytes of a stream whose literals have so many bits together.
+  func streamByteCount(bitCount: Int) -> Int {
+    (head.bitCount + bitCount + Int(lengths[Self.endOfBlock]) + 7) / 8
+  }
+
+  /// Bits of literals that occur so often.
+  func bitCount(of counts: [UInt32]) -> Int {
+    zip(counts, lengths).reduce(0) { $0 + Int($1.0) * Int($1.1) }
   }
 
   // MARK: The head

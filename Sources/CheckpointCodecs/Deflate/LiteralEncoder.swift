@@ -14,8 +14,7 @@ final class LiteralEncoder {
   /// Planes from here on are cut.
   static let cutByteCountMin = 16 << 10
 
-  /// How often each byte occurs in each piece.
-  private let counts: UnsafeMutablePointer<UInt32>
+  private let counter = LiteralCounter()
   private let table = CodeTable()
 
   /// What a plane that was looked at becomes.
@@ -29,81 +28,37 @@ final class LiteralEncoder {
     var byteCount: Int { streamByteCounts.reduce(0, +) }
   }
 
-  init() {
-    unsafe counts = .allocate(capacity: Self.pieceCount * 256)
-  }
-
-  deinit {
-    // SAFETY: this instance alone holds the pointer, and it ends here.
-    unsafe counts.deallocate()
-  }
-
   // MARK: Looking
 
-  /// Counts the bytes of a plane and finds their code.
+  /// Finds a code for the bytes of a plane.
   ///
   /// - Parameter plane: 2 bytes or more.
   /// - Returns: What it becomes, or nil if all its bytes are equal: that needs no code.
   func plan(_ plane: UnsafeBufferPointer<UInt8>) -> Plan? {
-    let isCut = plane.count >= Self.cutByteCountMin
-    let pieceCount = isCut ? Self.pieceCount : 1
+    if plane.count >= LiteralCounter.sampledByteCountMin {
+      let counts = unsafe counter.sampled(plane)
+      guard let plan = unsafe plan(plane, counts) else { return nil }
+      // Unless the sample was not like the rest.
+      let total = counts.reduce(0) { $0 + Int($1) }
+      let expected = plan.code.bitCount(of: counts) * plane.count / (8 * total)
+      if plan.byteCount <= expected + plane.count / 64 { return plan }
+    }
+    return unsafe plan(plane, counter.all(plane))
+  }
+
+  /// Makes a plan by how often each byte occurs, or about: 0 says that it does not.
+  private func plan(_ plane: UnsafeBufferPointer<UInt8>, _ counts: [UInt32]) -> Plan? {
+    guard counts.count(where: { $0 > 0 }) > 1 else { return nil }
+    let pieceCount = plane.count >= Self.cutByteCountMin ? Self.pieceCount : 1
     let pieceByteCount = (plane.count + pieceCount - 1) / pieceCount
-    unsafe count(plane, pieceByteCount: pieceByteCount)
-    var totals = [UInt32](repeating: 0, count: LiteralCode.symbolCount)
-    for piece in 0..<pieceCount {
-      // SAFETY: 256 counts for each piece.
-      for byte in 0..<256 { unsafe totals[byte] += counts[piece * 256 + byte] }
+    let code = LiteralCode(of: counts + [UInt32(pieceCount)])
+    let streamByteCounts = (0..<pieceCount).map { piece in
+      let end = min(plane.count, (piece + 1) * pieceByteCount)
+      let bytes = unsafe UnsafeBufferPointer(
+        rebasing: plane[min(piece * pieceByteCount, end)..<end])
+      return code.streamByteCount(bitCount: unsafe LiteralCounter.bitCount(bytes, by: code.lengths))
     }
-    guard totals.count(where: { $0 > 0 }) > 1 else { return nil }
-    totals[LiteralCode.endOfBlock] = UInt32(pieceCount)
-    let code = LiteralCode(of: totals)
-    return Plan(
-      code: code, pieceByteCount: pieceByteCount,
-      streamByteCounts: (0..<pieceCount).map {
-        unsafe code.streamByteCount(UnsafePointer(counts + $0 * 256))
-      })
-  }
-
-  private func count(_ plane: UnsafeBufferPointer<UInt8>, pieceByteCount: Int) {
-    unsafe counts.initialize(repeating: 0, count: Self.pieceCount * 256)
-    guard let start = plane.baseAddress else { return }
-    // Four places at once, since a count that was just written is slow to read. A plane that is not cut
-    // has its four places counted together in the end.
-    let quarter = plane.count >= Self.cutByteCountMin ? pieceByteCount : plane.count / 4
-    let common = min(quarter, plane.count - 3 * quarter) & ~7
-    // SAFETY: `common` bytes lie behind each of the four starts.
-    let (counts1, counts2, counts3) = unsafe (counts + 256, counts + 512, counts + 768)
-    var offset = 0
-    while offset < common {
-      var words = unsafe (
-        Self.word(start + offset), Self.word(start + quarter + offset),
-        Self.word(start + 2 * quarter + offset), Self.word(start + 3 * quarter + offset)
-      )
-      for _ in 0..<8 {
-        unsafe counts[Int(truncatingIfNeeded: words.0 & 0xFF)] &+= 1
-        unsafe counts1[Int(truncatingIfNeeded: words.1 & 0xFF)] &+= 1
-        unsafe counts2[Int(truncatingIfNeeded: words.2 & 0xFF)] &+= 1
-        unsafe counts3[Int(truncatingIfNeeded: words.3 & 0xFF)] &+= 1
-        words = (words.0 &>> 8, words.1 &>> 8, words.2 &>> 8, words.3 &>> 8)
-      }
-      offset &+= 8
-    }
-    for place in 0..<4 {
-      let end = place == 3 ? plane.count : (place + 1) * quarter
-      for index in place * quarter + common..<end {
-        // SAFETY: the index lies in the plane.
-        unsafe counts[place * 256 + Int(plane[index])] &+= 1
-      }
-    }
-    guard plane.count < Self.cutByteCountMin else { return }
-    for byte in 0..<256 {
-      unsafe counts[byte] &+= counts1[byte] &+ counts2[byte] &+ counts3[byte]
-    }
-  }
-
-  @inline(__always) @unsafe
-  private static func word(_ place: UnsafePointer<UInt8>) -> UInt64 {
-    unsafe UnsafeRawPointer(place).loadUnaligned(as: UInt64.self)
+    return Plan(code: code, pieceByteCount: pieceByteCount, streamByteCounts: streamByteCounts)
   }
 
   // MARK: Coding
