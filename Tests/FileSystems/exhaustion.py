@@ -62,7 +62,8 @@ def _thin(
     ledger = Ledger()
     with mounted("tmpfs", below, "tmpfs", f"size={256 * MIB}"):
         image = below / "image"
-        file_system.make_at(image, 128 * MIB)
+        # So large that btrfs, which gives no room back before it commits, does not run out of it for its own.
+        file_system.make_at(image, 512 * MIB)
         if file_system.metadata_size:
             with open(image, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, file_system.metadata_size)
