@@ -78,8 +78,9 @@ enum CodecTarget {
       dtype = source.pick(DType.allCases)
       let shape = source.uint8()
       let number = Int(source.uint16())
-      let count = [number % 300, 4088 + number % 16, 16_376 + number % 16, number % 40_000][
-        Int(shape >> 6)]
+      let usual = [number % 300, 4088 + number % 16, 16_376 + number % 16, number % 40_000]
+      // Some are so many that the codes of planes come of samples.
+      let count = shape >> 2 & 15 == 15 ? 65_530 + number % 10_000 : usual[Int(shape >> 6)]
       let pattern = source.remaining()
       let byteCount = count * dtype.byteCount
       var generator = SplitMix64(state: UInt64(number))
