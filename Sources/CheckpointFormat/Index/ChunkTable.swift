@@ -58,6 +58,8 @@ package struct ChunkTable: Hashable, Sendable {
   package mutating func append(_ entry: ChunkEntry) { entries.append(entry) }
 
   package var encoded: [UInt8] {
+    // An array without capacity is one that all threads share, and its count would be written.
+    guard !entries.isEmpty else { return [] }
     let byteCount = entries.count * Self.entryByteCount
     return unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
       // SAFETY: the rows are checked against the buffer, and together initialise what is counted.
