@@ -12,7 +12,8 @@ enum Benchmark {
     usage: ckpt-bench CASE [DIRECTORY] [OPTIONS]
 
     CASE, with a bound:
-      memory DIRECTORY    saves and loads a state of 1 GiB; extra resident memory, bound 74 MiB
+      memory DIRECTORY    saves, loads and verifies a state of 1 GiB; extra resident memory, bound
+                          74 MiB; saves it in the background, bound 1.02 of the state and 64 MiB
       tensors DIRECTORY   saves, opens and restores 100,000 tensors of 64 bytes, goals 2 µs, 8 ms and
                           2 µs; opens a store of 50 checkpoints of 10,000 tensors, goal 50 ms; saves
                           and loads 100,000 tensors of 4 KiB beside one of all their bytes, goal 1.3;
