@@ -38,7 +38,8 @@ enum Benchmark {
       state               generates a state and prints its seed, size and SHA-256
 
     OPTIONS:
-      --state NAME        gpt2-adam-fp32 (the default), gpt2-adam-bf16, lora or many-small
+      --state NAME        \(Workload.names.prefix(5).joined(separator: ", ")),
+                          \(Workload.names.dropFirst(5).joined(separator: ", ")); the first is the default
       --scale NUMBER      1 is the full size; by default as near to it as the memory allows
       --seed NUMBER       of the state, and of the order of things; default 1
       --checkpoint FILE   for save, load, verify, codec and state: the tensors of a checkpoint, instead

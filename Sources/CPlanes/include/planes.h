@@ -20,8 +20,9 @@ enum {
 int checkpoint_planes_best_way(void);
 
 // Each of these takes a way that the processor has, and does the first elements of `count`, as many as fill
-// whole registers; bytes are elements of 1 byte. Returns how many those are: none by the portable way. No memory may overlap other memory.
-// Nothing needs to be aligned, and nothing behind `count` elements is read or written.
+// whole registers; where there are bytes, they are the elements. Returns how many those are: none by the
+// portable way. No memory may overlap other memory. Nothing needs to be aligned, and nothing behind `count`
+// elements is read or written.
 
 /// Takes elements apart; a plane that is NULL is not wanted.
 size_t checkpoint_split2(

@@ -1,3 +1,5 @@
+internal import CheckpointTraining
+
 /// The shapes of real models, with standard deviations like those that training leaves.
 ///
 /// A float's exponent is all that compresses well, and how it is distributed hardly depends on the
@@ -46,6 +48,39 @@ enum Models {
     result.append(Parameter(name: "base/lm_head", shape: [32000, width], sigma: 0.018))
     return result
   }()
+
+  /// Layers of a Llama of 7 billion parameters, 202 million each.
+  static func llama(layerCount: Int) -> [Parameter] {
+    let (width, inner) = (4096, 11008)
+    return (0..<layerCount).flatMap { layer in
+      let name = "layers.\(layer)"
+      return ["input_layernorm", "post_attention_layernorm"].map {
+        Parameter(name: "\(name).\($0)", shape: [width], sigma: 0.1, mean: 0.45)
+      }
+        + ["q_proj", "k_proj", "v_proj", "o_proj"].map {
+          Parameter(name: "\(name).\($0)", shape: [width, width], sigma: 0.021)
+        }
+        + ["gate_proj", "up_proj"].map {
+          Parameter(name: "\(name).\($0)", shape: [inner, width], sigma: 0.018)
+        } + [Parameter(name: "\(name).down_proj", shape: [width, inner], sigma: 0.018)]
+    }
+  }
+
+  /// A million rows, and what an optimizer keeps of each row.
+  static let embedding = [
+    Parameter(name: "embedding", shape: [1_000_000, 128], sigma: 0.05),
+    Parameter(name: "optimizer/row_sums", shape: [1_000_000, 1], sigma: 0.02, mean: 0.2),
+  ]
+
+  /// What a codec may stumble over, 64 MiB each, but for one that is large.
+  static let adversarial: [(Parameter, DType)] = [
+    (Parameter(name: "noise", shape: [16384, 4096], sigma: 1, values: .noise), .uint8),
+    (Parameter(name: "payloads", shape: [4096, 4096], sigma: 1, values: .payloads), .float32),
+    (Parameter(name: "truncated", shape: [4096, 4096], sigma: 0.02, values: .truncated), .float32),
+    (Parameter(name: "quantised", shape: [16384, 4096], sigma: 30, values: .quantised), .int8),
+    (Parameter(name: "huge", shape: [131_072, 2048], sigma: 0.02), .float32),
+  ]
+  static let adversarialTied = Parameter(name: "embedding", shape: [4096, 4096], sigma: 0.02)
 
   /// Adapters of rank 16 for its attention.
   static let tinyLlamaAdapters: [Parameter] = (0..<layerCount).flatMap { layer in

@@ -55,9 +55,11 @@ struct StateFiller {
   private func fill(_ number: Int, _ elements: Range<Int>, of state: WorkloadState) {
     let draw = workload.draws[number]
     var random = RandomStream(seed, number, elements.lowerBound)
-    var weights = elements.map { _ in
-      Float(draw.parameter.mean + draw.parameter.sigma * normal.next(&random))
+    guard draw.parameter.values != .noise, draw.parameter.values != .quantised else {
+      return store(
+        bytes(draw.parameter, elements.count, &random), draw, at: elements.lowerBound, in: state)
     }
+    var weights = elements.map { _ in value(draw.parameter, &random) }
     if let moments = draw.moments {
       // Of the parameter, whatever part of it this is.
       var own = RandomStream(seed, number, -1)
@@ -66,7 +68,39 @@ struct StateFiller {
       store(first, workload.tensors[moments.first], at: elements.lowerBound, in: state)
       store(second, workload.tensors[moments.second], at: elements.lowerBound, in: state)
     }
-    store(weights, workload.tensors[draw.weights], at: elements.lowerBound, in: state)
+    for tensor in [draw.weights] + (draw.copy.map { [$0] } ?? []) {
+      store(weights, workload.tensors[tensor], at: elements.lowerBound, in: state)
+    }
+  }
+
+  /// A weight, or another float32.
+  private func value(_ parameter: Parameter, _ random: inout RandomStream) -> Float {
+    let value = Float(parameter.mean + parameter.sigma * normal.next(&random))
+    switch parameter.values {
+    case .truncated: return Float(bitPattern: value.bitPattern & 0xFFFF_0000)
+    case .payloads:
+      // Quiet ones, which no conversion changes.
+      return Float(bitPattern: UInt32(truncatingIfNeeded: random.next()) | 0x7FC0_0000)
+    default: return value
+    }
+  }
+
+  /// Elements of one byte.
+  private func bytes(
+    _ parameter: Parameter, _ count: Int, _ random: inout RandomStream
+  ) -> [UInt8] {
+    (0..<count).map { _ in
+      guard parameter.values == .quantised else { return UInt8(truncatingIfNeeded: random.next()) }
+      let value = (parameter.sigma * normal.next(&random)).rounded()
+      return UInt8(bitPattern: Int8(max(-127, min(127, value))))
+    }
+  }
+
+  private func store(_ bytes: [UInt8], _ draw: Draw, at element: Int, in state: WorkloadState) {
+    // SAFETY: as below; elements are bytes.
+    unsafe UnsafeMutableRawBufferPointer(
+      rebasing: state.bytes(of: workload.tensors[draw.weights])[element..<element + bytes.count]
+    ).copyBytes(from: bytes)
   }
 
   /// Draws the moments and makes two steps.

@@ -23,11 +23,25 @@ struct TensorPlan {
 
 /// A parameter of a model, and how its values are drawn.
 struct Parameter {
+  /// What is drawn: normal numbers, or what a codec may stumble over.
+  enum Values {
+    case normal
+    /// Bytes, each as likely as any other.
+    case noise
+    /// NaNs of float32 with any payload and sign.
+    case payloads
+    /// Normal numbers of bfloat16 in float32.
+    case truncated
+    /// Normal numbers as whole ones of a byte, as quantised weights are.
+    case quantised
+  }
+
   let name: String
   var shape: [Int]
   /// Of the weights, which are drawn from a normal distribution.
   let sigma: Double
   var mean = 0.0
+  var values = Values.normal
 }
 
 /// What is drawn together: a parameter's weights, and its moments if it is trained.
@@ -35,9 +49,13 @@ struct Draw {
   let parameter: Parameter
   /// Which tensor has the weights, and which have the moments and the count of Adam's steps.
   let weights: Int
+  /// Which has the weights as well: in float32, or tied and yet stored twice.
+  var copy: Int?
   let moments: (first: Int, second: Int, step: Int)?
 
-  var tensors: [Int] { [weights] + (moments.map { [$0.first, $0.second, $0.step] } ?? []) }
+  var tensors: [Int] {
+    [weights] + (copy.map { [$0] } ?? []) + (moments.map { [$0.first, $0.second, $0.step] } ?? [])
+  }
 }
 
 /// The tensors of a state and their layout; of one that is generated, also their distributions.
@@ -75,7 +93,10 @@ struct Workload {
   /// Bytes of all tensors.
   var tensorByteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
-  static let names = ["gpt2-adam-fp32", "gpt2-adam-bf16", "lora", "many-small"]
+  static let names = [
+    "gpt2-adam-fp32", "gpt2-adam-bf16", "gpt2-adam-zero", "lora", "llama-bf16", "llama-mixed",
+    "many-small", "embedding", "adversarial",
+  ]
 
   /// The workload of a name, made smaller.
   ///
@@ -90,6 +111,18 @@ struct Workload {
     switch name {
     case "gpt2-adam-fp32": workload.addTrained(Models.gpt2, .float32, scale)
     case "gpt2-adam-bf16": workload.addTrained(Models.gpt2, .bfloat16, scale)
+    case "gpt2-adam-zero": workload.addTrained(Models.gpt2, .float32, scale, hasBegun: false)
+    case "llama-bf16":
+      for parameter in Models.llama(layerCount: 4) {
+        workload.addFrozen(parameter, .bfloat16, scale)
+      }
+    case "llama-mixed":
+      workload.addTrained(Models.llama(layerCount: 1), .bfloat16, scale, optimizer: .float32)
+    case "embedding":
+      for parameter in Models.embedding { workload.addFrozen(parameter, .float32, scale) }
+    case "adversarial":
+      for (parameter, dtype) in Models.adversarial { workload.addFrozen(parameter, dtype, scale) }
+      workload.addTied(Models.adversarialTied, .float32, scale)
     case "lora":
       for parameter in Models.tinyLlama { workload.addFrozen(parameter, .bfloat16, scale) }
       workload.addTrained(Models.tinyLlamaAdapters, .float32, scale)
@@ -106,21 +139,34 @@ struct Workload {
   }
 
   /// Weights, first moments, second moments and step counts, in this order, as optimisers keep them.
-  private mutating func addTrained(_ parameters: [Parameter], _ dtype: DType, _ scale: Double) {
+  ///
+  /// - Parameters:
+  ///   - parameters: Of the model.
+  ///   - dtype: Of the weights.
+  ///   - scale: See ``named(_:seed:scale:)``.
+  ///   - wider: Of the moments, and of weights that the optimizer has besides; nil if all are of one dtype.
+  ///   - hasBegun: If not, moments and counts are zeros.
+  private mutating func addTrained(
+    _ parameters: [Parameter], _ dtype: DType, _ scale: Double, optimizer wider: DType? = nil,
+    hasBegun: Bool = true
+  ) {
     let parameters = parameters.map { Self.scaled($0, scale) }
     let first = tensors.count
-    for part in ["model", "optimizer/m", "optimizer/v"] {
+    var parts = [("model", dtype)]
+    if let wider { parts.append(("optimizer/master", wider)) }
+    parts += ["optimizer/m", "optimizer/v"].map { ($0, wider ?? dtype) }
+    for (part, dtype) in parts {
       for parameter in parameters { add("\(part)/\(parameter.name)", dtype, parameter.shape) }
     }
     for (index, parameter) in parameters.enumerated() {
       let weights = first + index
+      let moments = weights + (parts.count - 2) * parameters.count
       draws.append(
         Draw(
           parameter: parameter, weights: weights,
-          moments: (
-            weights + parameters.count, weights + 2 * parameters.count,
-            weights + 3 * parameters.count
-          )))
+          copy: wider.map { _ in weights + parameters.count },
+          moments: hasBegun
+            ? (moments, moments + parameters.count, moments + 2 * parameters.count) : nil))
     }
     for parameter in parameters { add("optimizer/step/\(parameter.name)", .float32, []) }
   }
@@ -129,6 +175,13 @@ struct Workload {
     let parameter = Self.scaled(parameter, scale)
     draws.append(Draw(parameter: parameter, weights: tensors.count, moments: nil))
     add(parameter.name, dtype, parameter.shape)
+  }
+
+  /// Twice, under two names.
+  private mutating func addTied(_ parameter: Parameter, _ dtype: DType, _ scale: Double) {
+    addFrozen(parameter, dtype, scale)
+    draws[draws.count - 1].copy = tensors.count
+    add("\(parameter.name)/tied", dtype, draws[draws.count - 1].parameter.shape)
   }
 
   private static func scaled(_ parameter: Parameter, _ scale: Double) -> Parameter {
