@@ -93,13 +93,10 @@ import Testing
   @Test(arguments: [Compression.none, .always], [1, 2, 5])
   func aStoreOfChunksOfSeveralSizesIsMigrated(compression: Compression, threads: Int) throws {
     let disk = SimulatedDisk()
-    // Above what a part of a migration has.
+    // Several parts of a migration, each of which ends one chunk and brings others.
     var large = Self.state
-    for number in 0..<2 {
-      large.add(
-        "large\(number)", .uint8, [9_000_001], SampleState(4, byteCount: 9_000_001).tensors[0].bytes
-      )
-    }
+    let bytes = SampleState(4, byteCount: 18_000_001).tensors[0].bytes
+    large.add("large", .uint8, [bytes.count], bytes)
     for (step, chunkByteCount) in zip(UInt64(1)..., [256 << 10, 4096, 3 << 20, 64 << 10, 1 << 20]) {
       var options = Self.options(
         disk.device, compression, threads: threads, portionByteCount: 2 << 20)
